@@ -1,0 +1,94 @@
+// Package plugins is the vocabulary that the runner and the services share: what a plugin, a running service and its
+// environment are. It holds no state; the runner (package cmd) fills in an Env, a service only reads it.
+//
+// A plugin for a service that greets:
+//
+//	plugins.Plugin{Name: "hello", Summary: "say hello over TCP", Scheme: "tcp", New: func() plugins.Maker { return &options{} }}
+package plugins
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/pflag"
+)
+
+// Plugin describes one subcommand. It is a value: cheap to list, and nothing runs until New is called.
+type Plugin struct {
+	// Name is the subcommand: lower-case letters, digits and hyphens, beginning with a letter.
+	Name string
+	// Summary says in one line, without a full stop, what the service does.
+	Summary string
+	// Example holds complete command lines, one a line, shown by --help. Empty means none.
+	Example string
+	// Scheme is the URL scheme of the addresses that the service listens on, such as "http"; under TLS an "s" is
+	// appended. Empty means that the network ("tcp", "udp") is shown instead.
+	Scheme string
+	// New returns a fresh set of options, so that one plugin can serve several times in one process.
+	New func() Maker
+}
+
+// Maker holds the options of one service while they are parsed.
+type Maker interface {
+	// Flags binds the options to the receiver. It is called once, before Make. Every option also has an environment
+	// twin, GTWISTD_<PLUGIN>_<OPTION>, which the runner applies.
+	Flags(fs *pflag.FlagSet)
+
+	// Make checks the options and binds all sockets through env, so that a service that was made is ready as far as its
+	// clients can see. A *UsageError ends the program with exit code 2, any other error with 1. Resources that env does not
+	// own are released before an error is returned. ctx ends only if the start is abandoned.
+	Make(ctx context.Context, env *Env) (Service, error)
+}
+
+// Service is a running unit.
+type Service interface {
+	// Serve works until ctx is done, then closes its listeners, waits for open connections and returns nil; any other
+	// return is a failure of the service and stops the program. After the grace period the runner closes the
+	// connections, so waiting for them is enough. When Serve returns, every goroutine it started has ended. The runner
+	// calls it once.
+	Serve(ctx context.Context) error
+}
+
+// Reloader is an optional ability of a Service: Reload reads certificates, password files or symlinked roots anew while
+// Serve runs. An error leaves everything as it was.
+type Reloader interface {
+	Reload(ctx context.Context) error
+}
+
+// Reporter is an optional ability of a Service: Report returns what `gtwistd status` and the start-up text show beside
+// the addresses, such as a root directory. It is called from any goroutine, from Make's return until Serve's.
+type Reporter interface {
+	Report() []slog.Attr
+}
+
+// Env is all that a service may take from the process. The runner makes one for each service; its functions are safe for
+// concurrent use.
+type Env struct {
+	// Name is the name of the instance: the plugin's, with a number if it serves several times ("web", "web-2").
+	Name string
+	// Log is the service's logger; every record carries Name.
+	Log *slog.Logger
+	// Pool bounds the blocking calls of all services.
+	Pool Pool
+
+	// Listen binds a description of a stream endpoint: "8080", "tcp:8080:interface=127.0.0.1", "unix:/run/x",
+	// "ssl:8443:certKey=…". The runner owns the connections and closes what is left of them after the grace period;
+	// Serve closes the listener. Accepted connections keep the fast paths of *net.TCPConn (sendfile, splice).
+	Listen func(ctx context.Context, spec string) (net.Listener, error)
+	// ListenPacket does the same for datagrams: "udp:7007".
+	ListenPacket func(ctx context.Context, spec string) (net.PacketConn, error)
+
+	// AccessLog returns a writer for access records. Each Write is one record, with or without a newline at its end;
+	// it is buffered, never blocks and never fails because the disk does. Path "" is the program's own log; any other is a file that is rotated
+	// and reopened together with it, and an error wraps what opening it met. The service closes it.
+	AccessLog func(path string) (io.WriteCloser, error)
+}
+
+// Pool bounds calls that may block an OS thread: open, stat, readdir, hashing. Never put a whole transfer in it.
+type Pool interface {
+	// Do runs fn in the caller's goroutine once a slot is free and returns its error. It returns ctx's error if ctx ends
+	// while it waits, ErrFull if too many already wait, and an error with the stack if fn panics.
+	Do(ctx context.Context, fn func() error) error
+}
