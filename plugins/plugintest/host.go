@@ -1,0 +1,162 @@
+package plugintest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"testing"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// Host is a runner in miniature: it gives a service its Env, owns the sockets, and keeps what was logged. Its methods are
+// safe for concurrent use.
+type Host struct {
+	// Env is what the service gets.
+	Env *plugins.Env
+
+	log, access buffer
+	occupy      int // which bind, from 1 on, meets an address in use; 0 is none
+
+	mu      sync.Mutex
+	addrs   []net.Addr
+	sockets map[io.Closer]net.Addr // the open listeners
+	conns   map[net.Conn]struct{}
+	cut     bool // the grace period is over: a connection accepted now is closed at once
+}
+
+// Env returns the environment of a new Host, for a test that needs no more.
+func Env(t testing.TB, name string) *plugins.Env {
+	t.Helper()
+	return NewHost(t, name).Env
+}
+
+// NewHost returns a host for a service of that name. All its sockets are closed when the test ends.
+func NewHost(t testing.TB, name string) *Host {
+	t.Helper()
+	h := &Host{sockets: map[io.Closer]net.Addr{}, conns: map[net.Conn]struct{}{}}
+	handler := slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})
+	h.Env = &plugins.Env{
+		Name:         name,
+		Log:          slog.New(handler).With("service", name),
+		Pool:         pool{},
+		Listen:       h.listen,
+		ListenPacket: h.listenPacket,
+		AccessLog:    h.accessLog,
+	}
+	t.Cleanup(h.closeAll)
+	return h
+}
+
+// Log returns what the service has logged so far, at all levels, one record a line as slog.TextHandler writes it.
+func (h *Host) Log() string { return h.log.String() }
+
+// AccessLog returns the access records written so far to the program's own log (path ""), one a line.
+func (h *Host) AccessLog() string { return h.access.String() }
+
+// Addrs returns what the service has bound, in that order.
+func (h *Host) Addrs() []net.Addr {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]net.Addr(nil), h.addrs...)
+}
+
+// CloseConns closes the connections that the service has accepted and not closed, as the runner does at the end of the
+// grace period, and from then on whatever it accepts.
+func (h *Host) CloseConns() {
+	h.mu.Lock()
+	conns := h.conns
+	h.conns = map[net.Conn]struct{}{}
+	h.cut = true
+	h.mu.Unlock()
+	for c := range conns {
+		_ = c.Close() // the service may have closed it meanwhile
+	}
+}
+
+// open returns the addresses of the listeners that the service has not closed.
+func (h *Host) open() []net.Addr {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []net.Addr
+	for _, a := range h.sockets {
+		list = append(list, a)
+	}
+	return list
+}
+
+func (h *Host) closeAll() {
+	h.mu.Lock()
+	sockets := h.sockets
+	h.sockets = map[io.Closer]net.Addr{}
+	h.mu.Unlock()
+	for s := range sockets {
+		_ = s.Close()
+	}
+	h.CloseConns()
+}
+
+// accessLog keeps the records in memory for path "", and appends them to the file otherwise.
+func (h *Host) accessLog(path string) (io.WriteCloser, error) {
+	if path == "" {
+		return records{&h.access, io.NopCloser(nil)}, nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("access log: %w", err)
+	}
+	return records{f, f}, nil
+}
+
+// records ends each record with a newline.
+type records struct {
+	io.Writer
+	io.Closer
+}
+
+func (r records) Write(p []byte) (int, error) {
+	line := append(bytes.TrimSuffix(bytes.Clone(p), []byte("\n")), '\n')
+	if _, err := r.Writer.Write(line); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// pool runs everything at once and never is full.
+type pool struct{}
+
+func (pool) Do(ctx context.Context, fn func() error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in the pool: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return fn()
+}
+
+// buffer is a bytes.Buffer that is safe for concurrent use.
+type buffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
