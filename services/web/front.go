@@ -1,0 +1,121 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+)
+
+// statusGone is what the access log says when a client left before there was an answer, as in nginx.
+const statusGone = 499
+
+// front stands before all handlers: it writes the access record and turns a panic into a log record and an answer.
+type front struct {
+	next   http.Handler
+	access *accessLog
+	log    *slog.Logger
+}
+
+// ServeHTTP implements http.Handler.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	res := &response{ResponseWriter: w, head: r.Method == http.MethodHead}
+	defer f.finish(res, r)
+	f.next.ServeHTTP(res, r)
+}
+
+func (f *front) finish(res *response, r *http.Request) {
+	failure := recover()
+	if failure != nil && failure != http.ErrAbortHandler {
+		f.log.Error("panic in a handler", "method", r.Method, "path", r.URL.Path,
+			"panic", fmt.Sprint(failure), "stack", string(debug.Stack()))
+		if res.status == 0 {
+			http.Error(res, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+			failure = nil
+		}
+	}
+	if f.access != nil {
+		f.access.record(r, res.outcome(failure != nil), res.sent)
+	}
+	if failure != nil {
+		panic(http.ErrAbortHandler) // the answer is not whole: the connection, or the HTTP/2 stream, must break
+	}
+}
+
+// response remembers the status and counts the bytes of a body.
+type response struct {
+	http.ResponseWriter
+	status int   // 0 until the final header is written
+	sent   int64 // bytes of the body taken by the server
+	head   bool  // the server swallows the body
+}
+
+func (r *response) outcome(aborted bool) int {
+	switch {
+	case r.status != 0:
+		return r.status
+	case aborted:
+		return statusGone
+	}
+	return http.StatusOK
+}
+
+// Unwrap lets http.ResponseController find flushing, hijacking and deadlines.
+func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (r *response) WriteHeader(status int) {
+	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *response) Write(p []byte) (int, error) {
+	r.begin()
+	n, err := r.ResponseWriter.Write(p)
+	r.count(int64(n))
+	return n, err
+}
+
+// ReadFrom implements io.ReaderFrom, without which a file would not go the way of sendfile.
+func (r *response) ReadFrom(src io.Reader) (int64, error) {
+	fast, ok := r.ResponseWriter.(io.ReaderFrom)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{r}, src) // HTTP/2
+	}
+	r.begin()
+	n, err := fast.ReadFrom(src)
+	r.count(n)
+	return n, err
+}
+
+func (r *response) begin() {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+}
+
+func (r *response) count(n int64) {
+	if !r.head {
+		r.sent += n
+	}
+}
+
+// serverLog takes what http.Server has to say: noise that clients make is at level debug, the rest at warn.
+type serverLog struct{ log *slog.Logger }
+
+// Write implements io.Writer for a log.Logger, which calls it once a message.
+func (s serverLog) Write(p []byte) (int, error) {
+	text := string(bytes.TrimSpace(p))
+	level := slog.LevelWarn
+	if bytes.HasPrefix(p, []byte("http: TLS handshake error")) {
+		level = slog.LevelDebug
+	}
+	s.log.Log(context.Background(), level, text)
+	return len(p), nil
+}

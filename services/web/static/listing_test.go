@@ -1,0 +1,118 @@
+package static_test
+
+import (
+	"encoding/xml"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// links returns the targets of the anchors of a page in their order.
+func links(t *testing.T, page string) []string {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(page))
+	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	var list []string
+	for {
+		token, err := d.Token()
+		if err == io.EOF {
+			return list
+		}
+		if err != nil {
+			t.Fatalf("%v in %s", err, page)
+		}
+		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "a" {
+			list = append(list, start.Attr[0].Value)
+		}
+	}
+}
+
+func TestListing(t *testing.T) {
+	names := []string{"B.txt", "a.txt", "javascript:alert(1)", "q?x#y.txt", "50%.txt", "\xff.bin", "<b>&\"'.txt", "two\nlines", "back\\slash"}
+	files := map[string]string{"z-dir/": "", "A-dir/x": "", ".hidden": "", ".well-known/x": ""}
+	for _, name := range names {
+		files["list/"+name] = "content of " + name
+	}
+	addr := server(t, newHandler(t, tree(t, files)))
+
+	res := get(t, addr, "/")
+	if want := []string{"./.well-known/", "./A-dir/", "./list/", "./z-dir/"}; !slices.Equal(links(t, res.body), want) {
+		t.Errorf("links of / = %q, want %q", links(t, res.body), want)
+	}
+	if got := res.Header.Get("Content-Type"); got != "text/html; charset=utf-8" {
+		t.Errorf("Content-Type %q", got)
+	}
+	if got := ask(t, addr, "HEAD / HTTP/1.1").Header.Get("Content-Length"); got != res.Header.Get("Content-Length") {
+		t.Errorf("HEAD says %s bytes, GET %s", got, res.Header.Get("Content-Length"))
+	}
+
+	base, _ := url.Parse("http://" + addr.String() + "/list/")
+	page := get(t, addr, "/list/").body
+	got := links(t, page)
+	if len(got) != len(names)+1 || got[0] != "../" {
+		t.Fatalf("links = %q, want the parent and %d names", got, len(names))
+	}
+	var bodies []string
+	for _, link := range got[1:] {
+		target, err := base.Parse(link)
+		if err != nil || target.Host != base.Host {
+			t.Errorf("link %q leads to %v, %v", link, target, err)
+			continue
+		}
+		bodies = append(bodies, strings.TrimPrefix(get(t, addr, target.RequestURI()).body, "content of "))
+	}
+	slices.Sort(names)
+	slices.Sort(bodies)
+	if !slices.Equal(bodies, names) {
+		t.Errorf("the links lead to %q, want %q", bodies, names)
+	}
+	if strings.Contains(page, "<b>") || !strings.Contains(page, "&lt;b&gt;") {
+		t.Error("a name is not escaped")
+	}
+	if i, j := strings.Index(page, "./a.txt"), strings.Index(page, "./B.txt"); i > j {
+		t.Error("B comes before a")
+	}
+}
+
+func TestListingSizesAndTimes(t *testing.T) {
+	dir := t.TempDir()
+	sizes := map[string]int64{"0 B": 0, "1023 B": 1023, "1.0 KiB": 1024, "1.5 KiB": 1536, "1.0 MiB": 1<<20 - 1, "2.3 GiB": 2469606195}
+	for text, size := range sizes {
+		file := filepath.Join(dir, strings.ReplaceAll(text, " ", ""))
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(file, size); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, changed, changed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := get(t, server(t, newHandler(t, dir)), "/").body
+	for text := range sizes {
+		row := strings.ReplaceAll(text, " ", "") + `</a></td><td>` + text +
+			`</td><td><time datetime="2026-11-20T09:31:36Z">2026-11-20 09:31</time>`
+		if !strings.Contains(page, row) {
+			t.Errorf("no row %q in %s", row, page)
+		}
+	}
+}
+
+func TestListingPolicy(t *testing.T) {
+	res := get(t, server(t, newHandler(t, t.TempDir())), "/")
+	if got := res.Header.Get("Content-Security-Policy"); res.StatusCode != http.StatusOK || !strings.Contains(got, "default-src 'none'") {
+		t.Errorf("= %d, Content-Security-Policy %q", res.StatusCode, got)
+	}
+	if strings.Contains(res.body, "http://") || strings.Contains(res.body, "https://") || strings.Contains(res.body, "<script") {
+		t.Errorf("the page is not self-contained: %s", res.body)
+	}
+}

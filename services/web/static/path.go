@@ -1,0 +1,48 @@
+package static
+
+import (
+	"net/http"
+	"net/url"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// localName turns the path of a URL into a name below the root: "." for the root itself. slash says whether the path ends
+// with one and so means a directory. ok is false if the path cannot or must not name a file: one with a dot segment, a
+// hidden name or a NUL. Empty segments count for nothing, as in nginx and Apache.
+func localName(p string) (name string, slash, ok bool) {
+	if p == "" {
+		return ".", true, true // absolute-form with an empty path, RFC 9112 section 3.2.2
+	}
+	if p[0] != '/' || strings.IndexByte(p, 0) >= 0 {
+		return "", false, false
+	}
+	if filepath.Separator != '/' && strings.ContainsAny(p, `\:`) {
+		return "", false, false
+	}
+	for segment := range strings.SplitSeq(p, "/") {
+		if hidden(segment) {
+			return "", false, false
+		}
+	}
+	name = strings.Trim(p, "/")
+	switch {
+	case name == "":
+		name = "."
+	case strings.Contains(name, "//"):
+		name = path.Clean(name)
+	}
+	return name, strings.HasSuffix(p, "/"), true
+}
+
+// hidden says whether a name is kept from clients, in requests and listings alike. It also catches dot segments.
+func hidden(name string) bool { return strings.HasPrefix(name, ".") && name != ".well-known" }
+
+// redirect sends the client to the same directory with its slash. The target begins with exactly one slash and has its
+// backslashes encoded: with two, or one of each, browsers would take the first segment for a host.
+func redirect(w http.ResponseWriter, r *http.Request, name string) {
+	target := url.URL{Path: "/" + name + "/", RawQuery: r.URL.RawQuery}
+	w.Header().Set("Location", target.String())
+	refuse(w, http.StatusMovedPermanently)
+}

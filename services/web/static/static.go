@@ -1,0 +1,187 @@
+// Package static serves the files below one directory, or one single file, over HTTP. Everything is reached through an
+// os.Root, so neither a dot segment nor a symbolic link leads out of the directory; files travel as *os.File, so that the
+// kernel can copy them to the socket (sendfile); calls that may block on a disk go through the worker pool.
+//
+// Names that begin with a dot do not exist for clients, except .well-known (RFC 8615). Neither does anything that is not
+// a regular file or a directory: FIFOs, devices and sockets are never opened.
+package static
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+const (
+	allowed = "GET, HEAD, OPTIONS"
+
+	// bodyTimeout bounds how long net/http reads the rest of a request body, which no method here wants, before it answers.
+	bodyTimeout = 10 * time.Second
+
+	// retryAfter is what a client is told when the worker pool is full, in seconds.
+	retryAfter = "1"
+)
+
+//go:embed listing.html
+var listingHTML string
+
+// Config says what a Handler serves.
+type Config struct {
+	// Path is a directory or a regular file. Symbolic links in Path itself are followed, at New and again at Reload; a
+	// single file is served at "/" and at its own name.
+	Path string
+	// Index names the files that stand for their directory, the first that exists wins. Empty means that directories are
+	// always listed.
+	Index []string
+	// Pool runs the file calls that may block.
+	Pool plugins.Pool
+	// Log gets what the server's owner must know: disk errors, too many open files.
+	Log *slog.Logger
+}
+
+// Handler is an http.Handler for GET, HEAD and OPTIONS. It is safe for concurrent use.
+type Handler struct {
+	config  Config
+	listing *template.Template
+
+	reloading sync.Mutex
+	tree      atomic.Pointer[tree]
+}
+
+// New opens c.Path. The error says what is wrong with it without naming it, and wraps fs.ErrNotExist or
+// fs.ErrPermission where they apply. The caller closes the handler.
+func New(c Config) (*Handler, error) {
+	t, err := openTree(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{config: c, listing: template.Must(template.New("listing").Parse(listingHTML))}
+	h.tree.Store(t)
+	return h, nil
+}
+
+// Root returns the absolute path that is served now, with all symbolic links resolved.
+func (h *Handler) Root() string { return h.tree.Load().path }
+
+// Reload opens the path anew, so that a link to a release directory is followed to where it leads now. Requests that
+// have found their file finish with it. An error leaves everything as it was.
+func (h *Handler) Reload(ctx context.Context) error {
+	h.reloading.Lock()
+	defer h.reloading.Unlock()
+	var t *tree
+	err := h.config.Pool.Do(ctx, func() (err error) {
+		t, err = openTree(h.config.Path)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return h.tree.Swap(t).root.Close()
+}
+
+// Close releases the directory. Requests after it are answered with 404.
+func (h *Handler) Close() error { return h.tree.Load().root.Close() }
+
+// ServeHTTP answers one request. It panics with http.ErrAbortHandler if the client leaves before there is an answer.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.ContentLength != 0 {
+		// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		h.get(w, r)
+	case http.MethodOptions:
+		w.Header().Set("Allow", allowed)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", allowed)
+		refuse(w, http.StatusMethodNotAllowed)
+	}
+}
+
+func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
+	name, slash, ok := localName(r.URL.Path)
+	if !ok {
+		refuse(w, http.StatusNotFound)
+		return
+	}
+	res, err := h.find(r.Context(), name, slash)
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+	case res.file != nil:
+		defer res.file.Close()
+		res.serve(w, r)
+	case res.moved:
+		redirect(w, r, name)
+	default:
+		h.list(w, r, name, res.entries)
+	}
+}
+
+func (h *Handler) find(ctx context.Context, name string, slash bool) (res resource, err error) {
+	for {
+		t := h.tree.Load()
+		err = h.config.Pool.Do(ctx, func() (err error) {
+			res, err = t.find(name, slash, h.config.Index)
+			return err
+		})
+		// A reload may close the root between Load and find: then there is a newer one.
+		if !errors.Is(err, fs.ErrClosed) || h.tree.Load() == t {
+			return res, err
+		}
+	}
+}
+
+// fail answers a request whose file could not be had.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // nobody is there to be answered
+	}
+	status := statusOf(err)
+	if status >= 500 && !errors.Is(err, plugins.ErrFull) {
+		h.config.Log.ErrorContext(r.Context(), "cannot read a file", "path", r.URL.Path, "err", err)
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	refuse(w, status)
+}
+
+// statusOf tells what the client did wrong from what went wrong here.
+func statusOf(err error) int {
+	var pathErr *fs.PathError
+	switch {
+	case isAny(err, plugins.ErrFull, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN):
+		return http.StatusServiceUnavailable
+	case isAny(err, syscall.EIO, syscall.ESTALE):
+		return http.StatusInternalServerError
+	case errors.Is(err, fs.ErrPermission):
+		return http.StatusForbidden
+	case errors.As(err, &pathErr):
+		// Missing, too long a name, a loop of links, a link out of the root: os.Root has no error value for the last.
+		return http.StatusNotFound
+	}
+	return http.StatusInternalServerError
+}
+
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
+}
+
+func refuse(w http.ResponseWriter, status int) {
+	http.Error(w, http.StatusText(status), status)
+}

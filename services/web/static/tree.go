@@ -1,0 +1,173 @@
+package static
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// tree is the opened directory that is served, or the directory of the one file that is.
+type tree struct {
+	root *os.Root
+	path string // absolute, links resolved
+	file string // the only file served, as a name below root; "" means all
+	name string // what that file was called on the command line
+}
+
+// pathError says why a path cannot be served, in words that follow the path.
+type pathError struct {
+	reason string
+	err    error
+}
+
+func (e *pathError) Error() string { return e.reason }
+func (e *pathError) Unwrap() error { return e.err }
+
+// explain turns what the file system said into a pathError.
+func explain(err error) error {
+	var inner *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &pathError{"no such directory", err}
+	case errors.Is(err, fs.ErrPermission):
+		return &pathError{"permission denied", err}
+	case errors.As(err, &inner):
+		return &pathError{inner.Err.Error(), err}
+	}
+	return err
+}
+
+func openTree(given string) (*tree, error) {
+	abs, err := filepath.Abs(given)
+	if err != nil {
+		return nil, err
+	}
+	resolved, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return nil, explain(err)
+	}
+	info, err := os.Stat(resolved)
+	switch {
+	case err != nil:
+		return nil, explain(err)
+	case info.IsDir():
+		return openDirectory(resolved)
+	case info.Mode().IsRegular():
+		return openFile(resolved, filepath.Base(abs))
+	}
+	return nil, &pathError{"not a directory or regular file", nil}
+}
+
+func openDirectory(dir string) (*tree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, explain(err)
+	}
+	// A directory that may be read but not searched opens well and then refuses every file.
+	if _, err := root.Lstat("index.html"); errors.Is(err, fs.ErrPermission) {
+		_ = root.Close()
+		return nil, explain(err)
+	}
+	return &tree{root: root, path: dir}, nil
+}
+
+func openFile(file, name string) (*tree, error) {
+	root, err := os.OpenRoot(filepath.Dir(file))
+	if err != nil {
+		return nil, explain(err)
+	}
+	t := &tree{root: root, path: file, file: filepath.Base(file), name: name}
+	f, _, err := t.open(t.file)
+	if err != nil {
+		_ = root.Close()
+		return nil, explain(err)
+	}
+	return t, f.Close()
+}
+
+// find returns what name stands for. It makes blocking calls only, for the pool.
+func (t *tree) find(name string, slash bool, index []string) (resource, error) {
+	if t.file != "" {
+		return t.findOnly(name, slash)
+	}
+	info, err := t.root.Stat(name)
+	switch {
+	case err != nil:
+		return resource{}, err
+	case info.IsDir() && slash:
+		return t.directory(name, index)
+	case info.IsDir():
+		return resource{moved: true}, nil
+	case slash:
+		return resource{}, notExist(name)
+	}
+	return t.regular(name, path.Base(name))
+}
+
+func (t *tree) findOnly(name string, slash bool) (resource, error) {
+	if name != "." && (name != t.name || slash) {
+		return resource{}, notExist(name)
+	}
+	res, err := t.regular(t.file, t.name)
+	if name == "." {
+		res.saveAs = t.name
+	}
+	return res, err
+}
+
+// directory returns the index file of a directory, or its entries.
+func (t *tree) directory(dir string, index []string) (resource, error) {
+	for _, name := range index {
+		res, err := t.regular(path.Join(dir, name), name)
+		if err == nil || statusOf(err) != http.StatusNotFound {
+			return res, err
+		}
+	}
+	entries, err := t.entries(dir)
+	return resource{entries: entries}, err
+}
+
+func (t *tree) regular(file, name string) (resource, error) {
+	f, info, err := t.open(file)
+	if err != nil {
+		return resource{}, err
+	}
+	kind, err := contentType(name, f)
+	if err != nil {
+		_ = f.Close()
+		return resource{}, err
+	}
+	return resource{file: f, info: info, contentType: kind}, nil
+}
+
+// open opens a regular file and nothing else. It looks before it opens, as opening a device may do something, and again
+// afterwards, as the name may have been given to something else meanwhile; the open itself never waits for a FIFO's writer.
+func (t *tree) open(name string) (*os.File, fs.FileInfo, error) {
+	info, err := t.root.Stat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, notExist(name)
+	}
+	f, err := t.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err = f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = notExist(name)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+func notExist(name string) error {
+	return &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
