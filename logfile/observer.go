@@ -1,0 +1,260 @@
+package logfile
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	defaultBuffer = 1 << 20
+	// batchPause is the least time between two writes under load; the first record after a pause is written at once.
+	batchPause = 10 * time.Millisecond
+	// throughBound is how long a record of level error waits for its write. A sink that is slower than that is not
+	// waited for again until a write comes back.
+	throughBound = 100 * time.Millisecond
+	// closeBound is how long Close waits for a sink.
+	closeBound = 5 * time.Second
+	// healPause is the time between two attempts to write to a sink that failed, and between two reports of drops.
+	healPause = time.Second
+)
+
+// ObserverOptions says how an Observer writes. The zero value is text, level info and above, no colour.
+type ObserverOptions struct {
+	Format Format
+	Levels Levels
+	// Color allows colours, in Console only. The caller knows about terminals and NO_COLOR.
+	Color bool
+	// Buffer is how many bytes of records may wait for the sink, 0 means 1 MiB. As many again may be on their way.
+	Buffer int
+	// Now is the clock, nil means time.Now. The location of what it returns is the zone of all times in the log.
+	Now func() time.Time
+	// Fallback is told in one line when the sink begins to fail. Nil means that nobody is told.
+	Fallback io.Writer
+	// Warn is told what Raw has no place for: how many records were dropped and why. Other formats ignore it.
+	Warn func(msg string, args ...any)
+}
+
+// Stats counts records.
+type Stats struct {
+	// Written is how many records the sink has taken, Dropped how many are lost: the buffer was full, or the
+	// observer was closed.
+	Written, Dropped uint64
+}
+
+// Observer formats records and has one goroutine write them to a sink, so that a service never waits for a disk. What the
+// sink does not take waits in a bounded buffer; when that is full, records are dropped and counted, and the log says so once
+// there is room. A record of level error is written through: its caller waits until it is written, for 100 ms at
+// most, and not at all while the sink fails or hangs. All methods are safe for concurrent use.
+type Observer struct {
+	w        io.Writer
+	closer   io.Closer // of a sink that NewSyslog made
+	fallback io.Writer
+	warn     func(msg string, args ...any)
+	format   Format
+	levels   Levels
+	color    bool
+	limit    int
+	now      func() time.Time
+	given    bool // now was given, so it also replaces the time in a record
+	zone     *time.Location
+	stamps   atomic.Pointer[stamp]
+	scratch  sync.Pool
+
+	wake, urgent chan struct{} // one token each: there is something; there is something that cannot wait
+	quit, ended  chan struct{}
+
+	mu      sync.Mutex
+	buf     []byte // records that wait
+	records int    // how many they are
+	dropped int    // not yet reported
+	stats   Stats
+	waiters []chan error
+	failure error // of the last attempt to write
+	hung    bool  // a record of level error waited in vain
+	closed  bool
+
+	drain drain // belongs to the goroutine
+}
+
+// NewObserver starts an observer that writes to w, whole lines, several at a time. Close ends it; w stays the
+// caller's.
+func NewObserver(w io.Writer, o ObserverOptions) *Observer {
+	ob := &Observer{
+		w: w, fallback: o.Fallback, warn: o.Warn, format: o.Format, levels: o.Levels, color: o.Color, limit: o.Buffer,
+		now: o.Now, given: o.Now != nil,
+		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if ob.limit <= 0 {
+		ob.limit = defaultBuffer
+	}
+	if ob.now == nil {
+		ob.now = time.Now
+	}
+	ob.zone = ob.now().Location()
+	ob.scratch.New = func() any { return &line{} }
+	go ob.run()
+	return ob
+}
+
+// Logger returns a logger whose records carry name as their service: [name#info]. An empty name is written as "-". It
+// needs no closing.
+func (o *Observer) Logger(name string) *slog.Logger { return slog.New(newHandler(o, name)) }
+
+// Writer returns a writer each Write of which is one record of that service and level, such as a line of an access log. It
+// allocates nothing, never blocks and never fails; a newline at the end is optional. Close does nothing. Below the
+// level kept of that service everything is discarded.
+func (o *Observer) Writer(name string, level slog.Level) io.WriteCloser {
+	return &recordWriter{o: o, off: level < o.levels.Level(name), head: o.head(name, level), level: level}
+}
+
+// Stats returns the counts so far.
+func (o *Observer) Stats() Stats {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stats
+}
+
+// Flush waits until everything logged so far is written. The error is that of the sink, or ctx's if that ends first.
+func (o *Observer) Flush(ctx context.Context) error {
+	wait := make(chan error, 1)
+	o.mu.Lock()
+	if o.closed {
+		o.mu.Unlock()
+		return nil
+	}
+	o.waiters = append(o.waiters, wait)
+	o.mu.Unlock()
+	token(o.urgent)
+	select {
+	case err := <-wait:
+		return err
+	case <-o.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close writes what waits, for five seconds at most, and ends the goroutine. Later records count as dropped. The error says how
+// many records were lost because the sink failed at the end. If the sink hangs, the goroutine ends when it comes back.
+func (o *Observer) Close() error {
+	o.mu.Lock()
+	first := !o.closed
+	o.closed = true
+	o.mu.Unlock()
+	if first {
+		close(o.quit)
+	}
+	select {
+	case <-o.ended:
+	case <-time.After(closeBound):
+		return fmt.Errorf("log: a write takes longer than %v", closeBound)
+	}
+	if !first {
+		return nil
+	}
+	if o.closer != nil {
+		o.closer.Close()
+	}
+	if n := o.drain.abandoned; n > 0 {
+		return fmt.Errorf("log: %d records lost: %w", n, o.drain.failure)
+	}
+	return nil
+}
+
+// add appends one record, which is the concatenation of its parts and ends with a newline.
+func (o *Observer) add(a, b, c []byte, end string) {
+	n := len(a) + len(b) + len(c) + len(end)
+	o.mu.Lock()
+	if o.closed || len(o.buf)+n > o.limit {
+		o.stats.Dropped++
+		o.dropped++
+		o.mu.Unlock()
+		return
+	}
+	first, half := len(o.buf) == 0, len(o.buf) <= o.limit/2 && len(o.buf)+n > o.limit/2
+	o.buf = append(append(append(append(o.buf, a...), b...), c...), end...)
+	o.records++
+	o.mu.Unlock()
+	if first {
+		token(o.wake)
+	}
+	if half {
+		token(o.urgent)
+	}
+}
+
+// through waits until what was added is written, within bounds.
+func (o *Observer) through() {
+	wait := make(chan error, 1)
+	o.mu.Lock()
+	if o.closed || o.hung || o.failure != nil {
+		o.mu.Unlock()
+		return
+	}
+	o.waiters = append(o.waiters, wait)
+	o.mu.Unlock()
+	token(o.urgent)
+	timer := time.NewTimer(throughBound)
+	defer timer.Stop()
+	select {
+	case <-wait:
+	case <-o.ended:
+	case <-timer.C:
+		o.mu.Lock()
+		o.hung = true
+		o.mu.Unlock()
+	}
+}
+
+// token puts a token into a channel that holds one.
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// recordWriter is what Writer returns.
+type recordWriter struct {
+	o     *Observer
+	off   bool
+	head  []byte
+	level slog.Level
+}
+
+func (w *recordWriter) Write(p []byte) (int, error) {
+	if w.off {
+		return len(p), nil
+	}
+	text := p
+	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
+		text = text[:len(text)-1]
+	}
+	o := w.o
+	switch {
+	case o.format == Raw:
+		o.add(nil, nil, text, "\n")
+	case o.format == Text && printable(text):
+		s := o.stampOf(o.now())
+		o.add(s.text, w.head, text, "\n")
+	default:
+		l := o.newLine()
+		l.begin(o, o.now(), w.head)
+		l.message(o, text)
+		l.end(o)
+		o.add(l.buf, nil, nil, "")
+		o.scratch.Put(l)
+	}
+	if w.level >= slog.LevelError {
+		o.through()
+	}
+	return len(p), nil
+}
+
+func (w *recordWriter) Close() error { return nil }

@@ -1,0 +1,28 @@
+package logfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+const (
+	openFlags = 0
+	// closeToRename says that an open file cannot be renamed: Go opens files without FILE_SHARE_DELETE.
+	closeToRename = true
+)
+
+func explain(_ string, err error) error { return err }
+
+func brokenPipe(err error) bool { return errors.Is(err, syscall.ERROR_BROKEN_PIPE) }
+
+// unlinked: a file that is open cannot be deleted.
+func unlinked(*os.File) bool { return false }
+
+func sameOwner(*os.File, fs.FileInfo) {}
+
+// lock and unlock: only one process at a time can rename a file that others have closed.
+func lock(*os.File) error { return nil }
+
+func unlock(*os.File) {}
