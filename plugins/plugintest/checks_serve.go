@@ -86,12 +86,7 @@ func graceEnds(t testing.TB, p plugins.Plugin, c Config) error {
 	if conn != nil {
 		defer conn.Close()
 	}
-	srv.Drain()
-	if err := srv.awaitListenersClosed(); err != nil {
-		return err
-	}
-	srv.CloseConns()
-	if err := srv.Wait(); err != nil {
+	if err := srv.Stop(); err != nil {
 		return fmt.Errorf("Serve() = %w, want nil after the grace period", err)
 	}
 	return before.leaked()

@@ -12,11 +12,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
-// Host is a runner in miniature: it gives a service its Env, owns the sockets, and keeps what was logged. Its methods are
-// safe for concurrent use.
+// Host is a runner in miniature: it gives a service its Env, owns the sockets as the runner does (package
+// internal/endpoint), and keeps what was logged. Its methods are safe for concurrent use.
 type Host struct {
 	// Env is what the service gets.
 	Env *plugins.Env
@@ -24,11 +25,10 @@ type Host struct {
 	log, access buffer
 	occupy      int // which bind, from 1 on, meets an address in use; 0 is none
 
-	mu      sync.Mutex
-	addrs   []net.Addr
-	sockets map[io.Closer]net.Addr // the open listeners
-	conns   map[net.Conn]struct{}
-	cut     bool // the grace period is over: a connection accepted now is closed at once
+	set *endpoint.Set
+
+	mu    sync.Mutex
+	addrs []net.Addr
 }
 
 // Env returns the environment of a new Host, for a test that needs no more.
@@ -40,7 +40,7 @@ func Env(t testing.TB, name string) *plugins.Env {
 // NewHost returns a host for a service of that name. All its sockets are closed when the test ends.
 func NewHost(t testing.TB, name string) *Host {
 	t.Helper()
-	h := &Host{sockets: map[io.Closer]net.Addr{}, conns: map[net.Conn]struct{}{}}
+	h := &Host{}
 	handler := slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})
 	h.Env = &plugins.Env{
 		Name:         name,
@@ -50,6 +50,7 @@ func NewHost(t testing.TB, name string) *Host {
 		ListenPacket: h.listenPacket,
 		AccessLog:    h.accessLog,
 	}
+	h.set = endpoint.NewSet(endpoint.Options{Log: h.Env.Log})
 	t.Cleanup(h.closeAll)
 	return h
 }
@@ -60,7 +61,7 @@ func (h *Host) Log() string { return h.log.String() }
 // AccessLog returns the access records written so far to the program's own log (path ""), one a line.
 func (h *Host) AccessLog() string { return h.access.String() }
 
-// Addrs returns what the service has bound, in that order.
+// Addrs returns what the service has bound, in that order, in a form that a test can dial.
 func (h *Host) Addrs() []net.Addr {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -68,39 +69,19 @@ func (h *Host) Addrs() []net.Addr {
 }
 
 // CloseConns closes the connections that the service has accepted and not closed, as the runner does at the end of the
-// grace period, and from then on whatever it accepts.
-func (h *Host) CloseConns() {
-	h.mu.Lock()
-	conns := h.conns
-	h.conns = map[net.Conn]struct{}{}
-	h.cut = true
-	h.mu.Unlock()
-	for c := range conns {
-		_ = c.Close() // the service may have closed it meanwhile
-	}
-}
+// grace period.
+func (h *Host) CloseConns() { h.set.CloseConns() }
 
-// open returns the addresses of the listeners that the service has not closed.
-func (h *Host) open() []net.Addr {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var list []net.Addr
-	for _, a := range h.sockets {
-		list = append(list, a)
+// open describes the listeners that the service has not closed.
+func (h *Host) open() []string {
+	var list []string
+	for _, info := range h.set.Listeners() {
+		list = append(list, info.Spec)
 	}
 	return list
 }
 
-func (h *Host) closeAll() {
-	h.mu.Lock()
-	sockets := h.sockets
-	h.sockets = map[io.Closer]net.Addr{}
-	h.mu.Unlock()
-	for s := range sockets {
-		_ = s.Close()
-	}
-	h.CloseConns()
-}
+func (h *Host) closeAll() { _ = h.set.Close() }
 
 // accessLog keeps the records in memory for path "", and appends them to the file otherwise.
 func (h *Host) accessLog(path string) (io.WriteCloser, error) {

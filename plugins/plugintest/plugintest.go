@@ -5,14 +5,14 @@
 //
 //	func TestContract(t *testing.T) {
 //		plugintest.Run(t, hello.Plugin(), plugintest.Config{
-//			Args:    []string{"--listen", "tcp:127.0.0.1:0"},
+//			Args:    []string{"--listen", "127.0.0.1:0"},
 //			BadArgs: [][]string{{"--greeting", ""}},
 //		})
 //	}
 //
 // and goes on with a service that really runs, on real sockets of the loopback interface:
 //
-//	srv := plugintest.Start(t, hello.Plugin(), "--listen", "tcp:127.0.0.1:0")
+//	srv := plugintest.Start(t, hello.Plugin(), "--listen", "127.0.0.1:0")
 //	conn, err := net.Dial("tcp", srv.Addrs()[0].String())
 package plugintest
 

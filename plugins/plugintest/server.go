@@ -66,37 +66,47 @@ func launch(t testing.TB, p plugins.Plugin, args []string) (*Server, error) {
 // Drain begins the grace period: it ends the context of Serve and does not wait.
 func (s *Server) Drain() { s.drain() }
 
+// Stop drains, closes the open connections as soon as the service listens no more, as the runner does at the end of the
+// grace period, and waits. It may be called again.
+func (s *Server) Stop() error {
+	s.drain()
+	if err := s.awaitListenersClosed(); err != nil {
+		return err
+	}
+	// More than once, as a connection may have been on its way out of Accept.
+	for deadline := time.Now().Add(giveUp); time.Now().Before(deadline); {
+		s.CloseConns()
+		select {
+		case <-s.done:
+			return s.err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return errHangs
+}
+
 // Wait returns what Serve returned, or an error if it hangs.
 func (s *Server) Wait() error {
 	select {
 	case <-s.done:
 		return s.err
 	case <-time.After(giveUp):
-		return errors.New("Serve has not returned")
+		return errHangs
 	}
 }
 
-// Stop drains, closes the open connections at once, as the runner does at the end of the grace period, and waits. It may
-// be called again.
-func (s *Server) Stop() error {
-	s.drain()
-	if err := s.awaitListenersClosed(); err != nil {
-		return err
-	}
-	s.CloseConns()
-	return s.Wait()
-}
+var errHangs = errors.New("Serve does not return")
 
 // awaitListenersClosed waits until the service has closed what it listens on, or has ended.
 func (s *Server) awaitListenersClosed() error {
-	for deadline := time.Now().Add(giveUp); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(giveUp); time.Now().Before(deadline); {
+		if len(s.open()) == 0 {
+			return nil
+		}
 		select {
 		case <-s.done:
 			return nil
-		default:
-		}
-		if len(s.open()) == 0 {
-			return nil
+		case <-time.After(time.Millisecond):
 		}
 	}
 	return fmt.Errorf("listeners are still open after cancel: %v", s.open())
