@@ -1,0 +1,80 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/gtwistd/gtwistd/daemon"
+)
+
+// announce says that every listener is bound: to the service manager, the log, and the person who typed the command.
+func (r *runner) announce(redirection *daemon.Redirection) error {
+	took := time.Since(r.started).Round(time.Millisecond)
+	r.notify("READY=1")
+	for _, s := range r.services {
+		for _, url := range r.urls(s) {
+			r.log.Info("listening", "service", s.name, "address", url)
+		}
+	}
+	r.log.Info("ready", "pid", os.Getpid(), "version", version())
+
+	text := r.startText(took)
+	if r.parent != nil {
+		return r.parent.Ready(text)
+	}
+	stdout, stderr := redirection.Original()
+	if r.paths.logfile == "" && !r.opts.syslog {
+		stdout = stderr // stdout belongs to the log
+	}
+	fmt.Fprint(stdout, text)
+	return nil
+}
+
+// startText is one block for each service and a line on how to go on.
+func (r *runner) startText(took time.Duration) string {
+	var b strings.Builder
+	for _, s := range r.services {
+		lines := r.urls(s)
+		for _, attr := range s.report() {
+			lines = append(lines, attr.Key+" "+attr.Value.String())
+		}
+		indent := strings.Repeat(" ", len(s.name)+2)
+		fmt.Fprintf(&b, "%s: %s\n", s.name, strings.Join(lines, "\n"+indent))
+	}
+	log := "stdout"
+	switch {
+	case r.opts.syslog:
+		log = "system log"
+	case r.paths.logfile != "":
+		log = r.paths.logfile
+	}
+	fmt.Fprintf(&b, "ready in %v, pid %d, log %s, stop: %s\n", took, os.Getpid(), log, r.howToStop())
+	return b.String()
+}
+
+func (r *runner) howToStop() string {
+	switch {
+	case r.parent == nil && term.IsTerminal(int(os.Stdin.Fd())):
+		return "Ctrl-C"
+	case r.opts.pidfile == "":
+		return fmt.Sprintf("kill %d", os.Getpid())
+	case r.opts.pidfile == "gtwistd.pid":
+		return r.name + " stop"
+	}
+	return fmt.Sprintf("%s --pidfile %s stop", r.name, r.opts.pidfile)
+}
+
+// urls are the addresses of a service as a person can click or copy them, loopback first.
+func (r *runner) urls(s *service) []string {
+	var urls []string
+	for _, info := range r.endpoints.Listeners() {
+		if info.Owner == s.name {
+			urls = append(urls, info.URLs(s.plugin.Scheme, r.addresses)...)
+		}
+	}
+	return urls
+}

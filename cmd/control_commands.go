@@ -1,0 +1,229 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gtwistd/gtwistd/daemon"
+	"github.com/gtwistd/gtwistd/internal/control"
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// target is the running gtwistd that a command talks to.
+type target struct {
+	*program
+	pidfile string
+	owner   daemon.Owner
+	client  *control.Client
+}
+
+// controlCommands return as their action what talks to the running process, once the command line is known to be right.
+func (p *program) controlCommands(inv *invocation) []*cobra.Command {
+	asJSON, follow, lines := false, false, 10
+	status := p.controlCommand(inv, "status", "show state, listeners, open connections and the worker pool", func(t *target, ctx context.Context) error {
+		return t.status(ctx, asJSON)
+	})
+	status.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
+	logs := p.controlCommand(inv, "logs", "show the end of the log", func(t *target, ctx context.Context) error {
+		return t.logs(ctx, inv.opts, lines, follow)
+	})
+	logs.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now on")
+	logs.Flags().IntVarP(&lines, "lines", "n", lines, "how many records to begin with, in `RECORDS`")
+	return []*cobra.Command{
+		status,
+		p.controlCommand(inv, "stop", "stop it and wait until it is gone", (*target).stop),
+		p.controlCommand(inv, "reload", "reopen the log and let each service read its files anew", (*target).reload),
+		p.controlCommand(inv, "reopen", "open log files anew that were moved away", (*target).reopen),
+		logs,
+	}
+}
+
+func (p *program) controlCommand(inv *invocation, name, summary string, do func(*target, context.Context) error) *cobra.Command {
+	pidfile := ""
+	c := &cobra.Command{
+		Use:         name,
+		Short:       summary,
+		Annotations: map[string]string{"kind": "control"},
+		Args:        noArguments(p.registry),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.applyEnv(c.Root().Flags(), ""); err != nil {
+				return err
+			}
+			if pidfile == "" {
+				pidfile = inv.opts.pidfile
+			}
+			inv.action = func(ctx context.Context) error {
+				ctx, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+				defer cancel()
+				t, err := p.find(pidfile)
+				if err != nil {
+					return err
+				}
+				return do(t, ctx)
+			}
+			return nil
+		},
+	}
+	c.Flags().SortFlags = false
+	c.Flags().StringVar(&pidfile, "pidfile", "", "`FILE` of the running process (default gtwistd.pid)")
+	return c
+}
+
+// find looks at the pidfile's lock, which tells whether the process runs; its socket, which the process may not have, is
+// tried later.
+func (p *program) find(pidfile string) (*target, error) {
+	if pidfile == "" {
+		return nil, plugins.Usagef("--pidfile is empty: there is nothing to find the process by")
+	}
+	path, err := filepath.Abs(pidfile)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := daemon.Probe(path)
+	if err != nil {
+		return nil, err
+	}
+	return &target{program: p, pidfile: pidfile, owner: owner, client: control.Dial(control.SocketPath(path))}, nil
+}
+
+func (t *target) mustRun() error {
+	if t.owner.Running {
+		return nil
+	}
+	return &exitError{error: fmt.Errorf("not running: nobody holds pidfile %s", t.pidfile), code: exitNotRunning}
+}
+
+func (t *target) status(ctx context.Context, asJSON bool) error {
+	status := control.Status{State: stopped, Pidfile: t.pidfile}
+	if t.owner.Running {
+		var err error
+		if status, err = t.askStatus(ctx); unreachable(err) {
+			status = control.Status{State: running, PID: t.owner.PID, Pidfile: t.pidfile}
+			fmt.Fprintf(t.stderr, "%s: note: %v; only what the pidfile tells is shown\n", t.name, err)
+		} else if err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		encoder := json.NewEncoder(t.stdout)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(status); err != nil {
+			return err
+		}
+		if !t.owner.Running {
+			return silentExit(exitNotRunning)
+		}
+		return nil
+	}
+	if err := t.mustRun(); err != nil {
+		return err
+	}
+	return control.WriteText(t.stdout, status)
+}
+
+// stop returns when the process has let go of its pidfile.
+func (t *target) stop(ctx context.Context) error {
+	if err := t.mustRun(); err != nil {
+		return err
+	}
+	if err := t.ask(ctx, t.client.Stop, syscall.SIGTERM); err != nil {
+		return err
+	}
+	patience := time.After(time.Second)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		owner, err := daemon.Probe(t.pidfile)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if !owner.Running || owner.PID != t.owner.PID && owner.PID != 0 {
+			fmt.Fprintf(t.stdout, "stopped, pid %d\n", t.owner.PID)
+			return nil
+		}
+		select {
+		case <-patience:
+			fmt.Fprintf(t.stderr, "%s: waiting for open connections of pid %d; Ctrl-C leaves it to itself\n", t.name, t.owner.PID)
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("pid %d is still stopping", t.owner.PID)
+		}
+	}
+}
+
+func (t *target) reload(ctx context.Context) error {
+	if err := t.mustRun(); err != nil {
+		return err
+	}
+	return t.ask(ctx, t.client.Reload, hangup)
+}
+
+func (t *target) reopen(ctx context.Context) error {
+	if err := t.mustRun(); err != nil {
+		return err
+	}
+	return t.ask(ctx, t.client.Reopen, userSignal1)
+}
+
+// ask asks over the socket, and with a signal if there is nobody at the socket.
+func (t *target) ask(ctx context.Context, request func(context.Context) error, sig syscall.Signal) error {
+	err := request(ctx)
+	if !unreachable(err) {
+		return err
+	}
+	if t.owner.PID == 0 {
+		return fmt.Errorf("%w, and pidfile %s does not tell the pid", err, t.pidfile)
+	}
+	process, err := os.FindProcess(t.owner.PID)
+	if err == nil {
+		err = process.Signal(sig)
+	}
+	if err != nil {
+		return fmt.Errorf("signal pid %d: %w", t.owner.PID, err)
+	}
+	return nil
+}
+
+// answerTime is how long the process may take to answer before it counts as unreachable; a reload may take longer.
+const answerTime = 10 * time.Second
+
+// unreachable errors leave the pidfile and signals as the way to the process.
+func unreachable(err error) bool {
+	return errors.Is(err, control.ErrNotRunning) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func (t *target) askStatus(ctx context.Context) (control.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	return t.client.Status(ctx)
+}
+
+// logs works without a running process, too: that is when a log is read most.
+func (t *target) logs(ctx context.Context, o *options, lines int, follow bool) error {
+	path := o.logfile
+	if t.owner.Running {
+		status, err := t.askStatus(ctx)
+		switch {
+		case err == nil && status.Logfile == "":
+			return fmt.Errorf("pid %d does not log to a file", t.owner.PID)
+		case err == nil:
+			path = status.Logfile
+		case !unreachable(err):
+			return err
+		}
+	}
+	if path == "" {
+		path = "gtwistd.log"
+	}
+	return control.Tail(ctx, t.stdout, path, lines, follow)
+}

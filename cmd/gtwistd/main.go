@@ -1,0 +1,14 @@
+// Command gtwistd runs network services, in front or as a daemon.
+package main
+
+import (
+	"os"
+
+	"github.com/gtwistd/gtwistd/cmd"
+	"github.com/gtwistd/gtwistd/services/echo"
+	"github.com/gtwistd/gtwistd/services/web"
+)
+
+func main() {
+	os.Exit(cmd.Main(web.Plugin(), echo.Plugin()))
+}

@@ -1,0 +1,213 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/gtwistd/gtwistd/daemon"
+	"github.com/gtwistd/gtwistd/logfile"
+)
+
+// logs is every log of the process: its own, and the access logs of the services, which are rotated and reopened
+// together with it.
+type logs struct {
+	observer *logfile.Observer
+	main     *logfile.File // nil when the log goes to stdout or to the system log
+	sink     io.Closer     // what the observer writes to; nil for the system log, which it closes itself
+	options  logfile.Options
+
+	mu     sync.Mutex
+	access map[string]*accessFile // by absolute path
+	order  []*accessFile
+	early  []func(*slog.Logger) // warnings of opening the log itself
+
+	timers sync.WaitGroup
+	cancel context.CancelFunc
+}
+
+// accessFile is an access log of its own; services that name the same path share it.
+type accessFile struct {
+	file     *logfile.File
+	observer *logfile.Observer
+}
+
+// openLogs opens the log that the options ask for. stdout is a duplicate of the process's own, for the log to write to
+// if there is no file.
+func (r *runner) openLogs(stdout *os.File) error {
+	l := &logs{access: map[string]*accessFile{}}
+	l.options = logfile.Options{
+		Keep:       time.Duration(r.opts.logKeep),
+		MaxTotal:   int64(r.opts.logMaxSize),
+		RotateSize: int64(r.opts.logRotateSize),
+		Compress:   r.opts.logCompress,
+		Warn: func(msg string, args ...any) {
+			if r.log == nil {
+				l.early = append(l.early, func(log *slog.Logger) { log.Warn(msg, args...) })
+				return
+			}
+			r.log.Warn(msg, args...)
+		},
+	}
+	o := logfile.ObserverOptions{Levels: r.opts.levels}
+	if r.parent == nil {
+		o.Fallback = r.stderr
+	}
+	if err := r.openObserver(l, o, stdout); err != nil {
+		return err
+	}
+	r.logs = l
+	r.log = l.observer.Logger("gtwistd")
+	for _, warn := range l.early {
+		warn(r.log)
+	}
+	return nil
+}
+
+func (r *runner) openObserver(l *logs, o logfile.ObserverOptions, stdout *os.File) (err error) {
+	switch {
+	case r.opts.syslog:
+		l.observer, err = logfile.NewSyslog(r.opts.prefix, o)
+		return err
+	case r.paths.logfile == "":
+		terminal := term.IsTerminal(int(stdout.Fd()))
+		o.Format = r.opts.format(terminal)
+		o.Color = terminal && r.getenv("NO_COLOR") == "" && r.getenv("TERM") != "dumb"
+		l.observer, l.sink = logfile.NewObserver(stdout, o), stdout
+		return nil
+	}
+	options := l.options
+	options.OnOpen = crashInto
+	if l.main, err = logfile.Open(r.paths.logfile, options); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	o.Format = r.opts.format(false)
+	l.observer, l.sink = logfile.NewObserver(l.main, o), l.main
+	return nil
+}
+
+// crashInto sends the trace of a crash to f, since nobody reads a detached process's stderr.
+func crashInto(f *os.File) {
+	_ = debug.SetCrashOutput(f, debug.CrashOptions{}) // without it a trace is lost, nothing else
+}
+
+// accessLog is the AccessLog function of one service's environment.
+func (l *logs) accessLog(service string) func(path string) (io.WriteCloser, error) {
+	return func(path string) (io.WriteCloser, error) {
+		if path == "" {
+			return l.observer.Writer(service, slog.LevelInfo), nil
+		}
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		a, ok := l.access[path]
+		if !ok {
+			f, err := logfile.Open(path, l.options)
+			if err != nil {
+				return nil, err
+			}
+			a = &accessFile{f, logfile.NewObserver(f, logfile.ObserverOptions{Format: logfile.Raw, Warn: l.options.Warn})}
+			l.access[path] = a
+			l.order = append(l.order, a)
+		}
+		return a.observer.Writer("", slog.LevelInfo), nil
+	}
+}
+
+// files returns every log that is a file.
+func (l *logs) files() []*logfile.File {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var files []*logfile.File
+	if l.main != nil {
+		files = append(files, l.main)
+	}
+	for _, a := range l.order {
+		files = append(files, a.file)
+	}
+	return files
+}
+
+// prepare makes the files ready for a process that gives up its rights, and begin tells them where they are when it has.
+func (l *logs) prepare(identity *daemon.Identity) error {
+	if identity == nil {
+		return nil
+	}
+	for _, f := range l.files() {
+		if err := f.Chown(identity.UID, identity.GID); err != nil {
+			return fmt.Errorf("log: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *logs) begin(chroot string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	for _, f := range l.files() {
+		if chroot != "" {
+			f.Chroot(chroot)
+		}
+		l.timers.Go(func() { f.Run(ctx) })
+	}
+}
+
+// reopen opens anew the files that were moved away; the others are left alone.
+func (l *logs) reopen() error {
+	var errs []error
+	for _, f := range l.files() {
+		_, err := f.Reopen()
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// rotate opens anew the files that were moved away and rotates the others.
+func (l *logs) rotate() error {
+	var errs []error
+	for _, f := range l.files() {
+		moved, err := f.Reopen()
+		if err == nil && !moved {
+			err = f.Rotate()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// close writes what waits. The files that a failed start created are removed again: what they would say went to the
+// terminal.
+func (l *logs) close(failedStart bool) error {
+	if l.cancel != nil {
+		l.cancel()
+		l.timers.Wait()
+	}
+	var errs []error
+	for _, a := range l.order {
+		errs = append(errs, a.observer.Close(), a.file.Close())
+	}
+	errs = append(errs, l.observer.Close())
+	if l.sink != nil {
+		errs = append(errs, l.sink.Close())
+	}
+	if failedStart {
+		for _, f := range l.files() {
+			if f.Created() {
+				errs = append(errs, os.Remove(f.Path()))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

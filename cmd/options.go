@@ -1,0 +1,192 @@
+package cmd
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gtwistd/gtwistd/daemon"
+	"github.com/gtwistd/gtwistd/logfile"
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// options are the runner's own, given before the first plugin.
+type options struct {
+	nodaemon bool
+	pidfile  string
+	rundir   string
+	grace    grace
+	poolSize int
+
+	logfile       string
+	logFormat     choice
+	logLevel      string
+	logKeep       age
+	logMaxSize    size
+	logRotateSize size
+	logCompress   bool
+	syslog        bool
+	prefix        string
+
+	uid, gid string
+	chroot   string
+	umask    string
+
+	levels     logfile.Levels // of logLevel
+	umaskValue *int           // of umask
+
+	profile  string
+	profiler choice
+
+	obsolete []*obsoleteFlag
+}
+
+func newOptions() *options {
+	return &options{
+		grace:         grace(30 * time.Second),
+		logFormat:     choice{"auto", []string{"auto", "text", "json", "console"}},
+		logKeep:       age(30 * 24 * time.Hour),
+		logMaxSize:    1 << 30,
+		logRotateSize: 100 << 20,
+		profiler:      choice{"cpu", []string{"cpu", "heap", "trace"}},
+	}
+}
+
+// optionGroup is a headed list of options, as --help shows them.
+type optionGroup struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+func (o *options) groups() []optionGroup {
+	process := newFlagSet()
+	process.BoolVarP(&o.nodaemon, "nodaemon", "n", false, "stay in front instead of detaching; pid 1 and a service manager that sets NOTIFY_SOCKET have this by themselves")
+	process.StringVar(&o.pidfile, "pidfile", "gtwistd.pid", "write the process id to `FILE` and lock it; the control socket lies beside it; empty for neither")
+	process.StringVarP(&o.rundir, "rundir", "d", ".", "change to `DIR` once the services are bound; relative paths mean the starting directory all the same")
+	process.Var(&o.grace, "grace", "how long a stop waits for open connections before it closes them")
+	process.IntVar(&o.poolSize, "pool-size", 64, "how many blocking calls (file system, hashing) run at once, in `CALLS`")
+
+	log := newFlagSet()
+	log.StringVarP(&o.logfile, "logfile", "l", "", "append the log to `FILE`; - is stdout, for use in front (default gtwistd.log; stdout in front)")
+	log.Var(&o.logFormat, "log-format", "text (twistd's line), json or console; auto is console on a terminal and text elsewhere")
+	log.StringVar(&o.logLevel, "log-level", "info", "least `LEVEL` to log: debug, info, warn or error, also by service: info,web=debug")
+	log.Var(&o.logKeep, "log-keep", "remove rotated logs older than this; 0 keeps them")
+	log.Var(&o.logMaxSize, "log-max-size", "remove the oldest rotated logs when all are larger than this; 0 for no limit")
+	log.Var(&o.logRotateSize, "log-rotate-size", "rotate before midnight when the log reaches this; 0 for no limit")
+	log.BoolVar(&o.logCompress, "log-compress", true, "compress rotated logs with gzip")
+	log.BoolVar(&o.syslog, "syslog", false, "log to the system log instead of a file")
+	log.StringVar(&o.prefix, "prefix", "gtwistd", "`TAG` of records in the system log")
+
+	privileges := newFlagSet()
+	privileges.StringVarP(&o.uid, "uid", "u", "", "run as `USER` (name or number) with all its groups")
+	privileges.StringVarP(&o.gid, "gid", "g", "", "run as `GROUP` (name or number); default is the user's own")
+	privileges.StringVar(&o.chroot, "chroot", "", "make `DIR` the root directory; --rundir is then inside it")
+	privileges.StringVar(&o.umask, "umask", "", "`OCTAL` file creation mask (default 077 when detached, inherited in front)")
+
+	profile := newFlagSet()
+	profile.StringVarP(&o.profile, "profile", "p", "", "write a profile of the whole run to `FILE` at exit")
+	profile.Var(&o.profiler, "profiler", "what to profile: cpu, heap or trace")
+
+	return []optionGroup{
+		{"Process", process},
+		{"Log", log},
+		{"Privileges (dropped after binding)", privileges},
+		{"Profiling", profile},
+	}
+}
+
+func newFlagSet() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	fs.SortFlags = false
+	return fs
+}
+
+// check reports the mistakes that can be told from the command line alone.
+func (o *options) check() error {
+	for _, f := range o.obsolete {
+		if f.given && f.hint != "" {
+			return &plugins.UsageError{Reason: fmt.Sprintf("--%s is an option of twistd that gtwistd does not have", f.name), Suggestion: f.hint}
+		}
+	}
+	if o.poolSize < 1 {
+		return plugins.Usagef("--pool-size %d: at least one call must be able to run", o.poolSize)
+	}
+	var err error
+	if o.levels, err = logfile.ParseLevels(o.logLevel); err != nil {
+		return &plugins.UsageError{Reason: fmt.Sprintf("--log-level %q: %v", o.logLevel, err), Suggestion: hintOf(err)}
+	}
+	if o.umask != "" {
+		mask, err := daemon.ParseUmask(o.umask)
+		if err != nil {
+			return plugins.Usagef("--umask %q: %v", o.umask, err)
+		}
+		o.umaskValue = &mask
+	}
+	if o.syslog && o.logfile != "" {
+		return plugins.Usagef("--syslog and --logfile %q: the log goes to one of them", o.logfile)
+	}
+	return nil
+}
+
+// obsoleteFlag is an option of twistd that has lost its meaning: refused with a hint, or accepted with a note when
+// leaving it out changes nothing.
+type obsoleteFlag struct {
+	name, short string
+	takesValue  bool
+	note, hint  string
+	given       bool
+}
+
+func (f *obsoleteFlag) String() string   { return "" }
+func (f *obsoleteFlag) Set(string) error { f.given = true; return nil }
+func (f *obsoleteFlag) Type() string     { return "string" }
+
+const noApplicationFiles = "name the services on the command line: gtwistd web --port 8080 + echo"
+
+func (o *options) addObsolete(fs *pflag.FlagSet) {
+	o.obsolete = []*obsoleteFlag{
+		{name: "no_save", short: "o", note: "nothing is saved at exit anyway"},
+		{name: "originalname", note: "the process keeps its name anyway"},
+		{name: "reactor", short: "r", takesValue: true, note: "there is one event loop, the Go runtime's"},
+		{name: "savestats", note: "--profile always writes the complete profile"},
+		{name: "python", short: "y", takesValue: true, hint: noApplicationFiles},
+		{name: "file", short: "f", takesValue: true, hint: noApplicationFiles},
+		{name: "source", short: "s", takesValue: true, hint: noApplicationFiles},
+		{name: "encrypted", short: "e", hint: noApplicationFiles},
+		{name: "debug", short: "b", hint: "for more detail use --log-level debug; for a debugger, attach delve to the process"},
+		{name: "spew", hint: "for a trace of the run use --profile FILE --profiler trace"},
+		{name: "euid", hint: "--uid changes all user ids, so that root cannot be regained"},
+		{name: "logger", takesValue: true, hint: "choose the form of the log with --log-format and its place with --logfile or --syslog"},
+		{name: "help-reactors", hint: "there is one event loop, the Go runtime's"},
+	}
+	for _, f := range o.obsolete {
+		flag := fs.VarPF(f, f.name, f.short, "obsolete")
+		flag.Hidden = true
+		if !f.takesValue {
+			flag.NoOptDefVal = "true"
+		}
+	}
+}
+
+// notes are the lines for obsolete options that were accepted.
+func (o *options) notes() []string {
+	var notes []string
+	for _, f := range o.obsolete {
+		if f.given && f.hint == "" {
+			notes = append(notes, fmt.Sprintf("--%s has no effect: %s", f.name, f.note))
+		}
+	}
+	return notes
+}
+
+// format is what --log-format means where the log goes.
+func (o *options) format(terminal bool) logfile.Format {
+	switch {
+	case o.logFormat.value == "json":
+		return logfile.JSON
+	case o.logFormat.value == "console", o.logFormat.value == "auto" && terminal:
+		return logfile.Console
+	}
+	return logfile.Text
+}

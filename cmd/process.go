@@ -1,0 +1,180 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/gtwistd/gtwistd/daemon"
+	"github.com/gtwistd/gtwistd/internal/control"
+	"github.com/gtwistd/gtwistd/internal/endpoint"
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// detach starts a copy of this process that does the work, and says what became of it.
+func (p *program) detach(o *options) error {
+	if o.logfile == "-" {
+		return &plugins.UsageError{Reason: "--logfile -: a detached process has no stdout", Suggestion: "stay in front with -n, or name a file"}
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("detach: %w", err)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	result, err := daemon.Detach(ctx, daemon.Program{
+		Executable: executable,
+		Args:       append([]string{p.argv0}, p.args...),
+		Env:        p.environ(),
+		Stdout:     p.stdout,
+		Stderr:     p.stderr,
+		Inherited:  p.inherited,
+	})
+	if err != nil {
+		if cleanErr := cleanUpAfter(result.PID, o.pidfile); cleanErr != nil {
+			fmt.Fprintf(p.stderr, "%s: %v\n", p.name, cleanErr)
+		}
+		return err
+	}
+	_, err = fmt.Fprint(p.stdout, result.Text)
+	return err
+}
+
+// cleanUpAfter takes away what a copy that died without a word left: its pidfile, unless somebody else has it by now, and
+// its control socket.
+func cleanUpAfter(pid int, pidfile string) error {
+	owner, err := daemon.Probe(pidfile)
+	if err != nil || owner.Running || owner.PID != pid || pid == 0 {
+		return nil // nothing of that copy's is there
+	}
+	held, _, err := daemon.Lock(pidfile)
+	if err != nil {
+		return nil // somebody was quicker, who replaces both
+	}
+	if err := os.Remove(control.SocketPath(pidfile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(err, held.Release())
+	}
+	return held.Release()
+}
+
+// endpointOptions lets endpoints reach the descriptors that came with the process.
+func (r *runner) endpointOptions() endpoint.Options {
+	notFound := func(what any) error { return fmt.Errorf("no socket %v was passed to this process", what) }
+	open := func(list []daemon.NamedFD, what any) (*os.File, error) {
+		if len(list) > 0 {
+			if f, ok := r.inherited.File(list[0].FD); ok {
+				return f, nil
+			}
+		}
+		return nil, notFound(what)
+	}
+	return endpoint.Options{
+		Log: r.log,
+		Inherited: endpoint.Inherited{
+			File: func(fd int) (*os.File, error) {
+				f, ok := r.inherited.File(fd)
+				if !ok {
+					return nil, fmt.Errorf("descriptor %d was not passed to this process", fd)
+				}
+				return f, nil
+			},
+			ByIndex: func(n int) (*os.File, error) {
+				list, err := r.inherited.Systemd()
+				if err != nil {
+					return nil, err
+				}
+				return open(list[min(n, len(list)):], n)
+			},
+			ByName: func(name string) (*os.File, error) {
+				list, err := r.inherited.Systemd()
+				if err != nil {
+					return nil, err
+				}
+				for i, named := range list {
+					if named.Name == name {
+						return open(list[i:], name)
+					}
+				}
+				return nil, notFound(name)
+			},
+		},
+	}
+}
+
+// redirect sends what anybody writes to stdout and stderr to the log, marked. A detached process lets go of the terminal
+// that it was started from.
+func (r *runner) redirect() (*daemon.Redirection, error) {
+	stdout := r.logs.observer.Writer("stdout", slog.LevelInfo)
+	stderr := r.logs.observer.Writer("stderr", slog.LevelError)
+	redirection, err := daemon.Redirect(
+		func(line []byte) { _, _ = stdout.Write(line) }, // never fails: what is dropped is counted
+		func(line []byte) { _, _ = stderr.Write(line) },
+	)
+	if err != nil {
+		return nil, err
+	}
+	if r.parent != nil {
+		err = redirection.ReleaseOriginal()
+	} else if r.logs.main == nil {
+		_, original := redirection.Original()
+		crashInto(original)
+	}
+	if err != nil {
+		return nil, errors.Join(err, redirection.Close())
+	}
+	return redirection, nil
+}
+
+// confine gives up the rights that only the start needed.
+func (r *runner) confine(identity *daemon.Identity) error {
+	if err := r.logs.prepare(identity); err != nil {
+		return err
+	}
+	if identity != nil && r.paths.socket != "" {
+		if err := os.Chown(r.paths.socket, identity.UID, identity.GID); err != nil {
+			return fmt.Errorf("control socket: %w", err)
+		}
+	}
+	c := daemon.Confinement{Dir: r.paths.rundir, Identity: identity, Umask: r.opts.umaskValue}
+	if c.Umask == nil && r.parent != nil {
+		private := 0o077
+		c.Umask = &private
+	}
+	chroot := ""
+	if r.opts.chroot != "" {
+		var err error
+		if chroot, err = filepath.Abs(r.opts.chroot); err != nil {
+			return fmt.Errorf("chroot: %w", err)
+		}
+		if chroot, err = filepath.EvalSymlinks(chroot); err != nil {
+			return fmt.Errorf("chroot: %w", err)
+		}
+		c.Chroot, c.Dir = chroot, r.opts.rundir
+		if c.Dir == "." {
+			c.Dir = "/"
+		}
+	}
+	if err := daemon.Confine(c); err != nil {
+		return err
+	}
+	if identity != nil {
+		r.log.Info("privileges dropped", "user", identity.Name, "uid", identity.UID, "gid", identity.GID)
+	}
+	r.logs.begin(chroot)
+	return nil
+}
+
+// interfaceAddresses are asked for once, at the start, when they can be: after a chroot or in a sandbox perhaps not.
+func interfaceAddresses() []net.Addr {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil // the start-up text then shows what was bound, nothing else is lost
+	}
+	return addresses
+}

@@ -1,0 +1,206 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gtwistd/gtwistd/daemon"
+	"github.com/gtwistd/gtwistd/internal/control"
+	"github.com/gtwistd/gtwistd/internal/endpoint"
+	"github.com/gtwistd/gtwistd/internal/pool"
+)
+
+// runner carries the services of one invocation from start to stop.
+type runner struct {
+	*program
+	opts  *options
+	parts []part
+	paths paths
+
+	logs      *logs
+	log       *slog.Logger
+	notifier  *daemon.Notifier
+	pool      *pool.Pool
+	endpoints *endpoint.Set
+	services  []*service
+	addresses []net.Addr // of this host
+
+	signals  chan os.Signal
+	asked    chan struct{} // closed when a stop is asked for over the control socket
+	stopOnce sync.Once
+	state    atomic.Value // string: starting, running, …
+	reloads  sync.Mutex   // one reload, reopening or rotation at a time
+	tasks    sync.WaitGroup
+}
+
+// paths are the files of the process, absolute: relative ones mean the starting directory, as in twistd. Empty means
+// none.
+type paths struct {
+	pidfile, socket, logfile, rundir, profile string
+}
+
+func (o *options) resolve(detached bool) (paths, error) {
+	p := paths{pidfile: o.pidfile, logfile: o.logfile, rundir: o.rundir, profile: o.profile}
+	switch {
+	case o.syslog, o.logfile == "-":
+		p.logfile = ""
+	case o.logfile == "" && detached:
+		p.logfile = defaultLogfile
+	}
+	for _, path := range []*string{&p.pidfile, &p.logfile, &p.profile, &p.rundir} {
+		if *path == "" {
+			continue
+		}
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			return paths{}, fmt.Errorf("starting directory: %w", err)
+		}
+	}
+	if p.pidfile != "" {
+		p.socket = control.SocketPath(p.pidfile)
+	}
+	return p, nil
+}
+
+// start runs the services here, or detached in a copy of this process.
+func (p *program) start(inv *invocation) error {
+	if p.parent == nil {
+		for _, note := range inv.opts.notes() {
+			fmt.Fprintf(p.stderr, "%s: note: %s\n", p.name, note)
+		}
+		if !p.staysInFront(inv.opts) {
+			return p.detach(inv.opts)
+		}
+	}
+	r := &runner{program: p, opts: inv.opts, parts: inv.parts, addresses: interfaceAddresses(), asked: make(chan struct{})}
+	r.state.Store(starting)
+	return r.run()
+}
+
+// staysInFront: pid 1 of a container and a service of a manager that waits for readiness would be taken for ended if
+// they detached.
+func (p *program) staysInFront(o *options) bool {
+	return o.nodaemon || os.Getpid() == 1 || p.getenv("NOTIFY_SOCKET") != ""
+}
+
+// run is the life of the process: lock, log, bind, confine, ready, serve, stop. What a step takes, its defer gives back,
+// in the reverse order and on every way out.
+func (r *runner) run() (err error) {
+	ctx, cancel := r.catchSignals()
+	defer cancel()
+	identity, err := daemon.LookupIdentity(r.opts.uid, r.opts.gid)
+	if err != nil {
+		return err
+	}
+	if r.paths, err = r.opts.resolve(r.parent != nil); err != nil {
+		return err
+	}
+	if r.notifier, err = r.openNotifier(); err != nil {
+		return err
+	}
+	defer r.notifier.Close()
+
+	pidfile, note, err := daemon.Lock(r.paths.pidfile)
+	if err != nil {
+		return err
+	}
+	defer pidfile.Release()
+
+	terminal, err := duplicate(r.stdout)
+	if err != nil {
+		return err
+	}
+	if err = r.openLogs(terminal); err != nil {
+		return err
+	}
+	ready := false
+	defer func() {
+		r.farewell(pidfile)
+		err = errors.Join(err, r.logs.close(!ready))
+	}()
+	if note != "" {
+		r.log.Warn(note)
+	}
+
+	stopProfile, err := startProfile(r.paths.profile, r.opts.profiler.value)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopProfile()) }()
+
+	r.pool = pool.New(r.opts.poolSize, poolQueue)
+	defer r.closePool()
+	r.endpoints = endpoint.NewSet(r.endpointOptions())
+	defer r.endpoints.Close()
+	if err = r.makeServices(ctx); err != nil {
+		return err
+	}
+	stopControl, err := r.startControl(identity)
+	if err != nil {
+		return err
+	}
+	defer stopControl()
+	r.inherited.CloseRest()
+
+	redirection, err := r.redirect()
+	if err != nil {
+		return err
+	}
+	defer redirection.Close()
+	if err = r.confine(identity); err != nil {
+		return err
+	}
+	if err = r.announce(redirection); err != nil {
+		return err
+	}
+	ready = true
+	return r.serve()
+}
+
+const (
+	defaultLogfile = "gtwistd.log"
+	// poolQueue bounds how many calls may wait for the pool, so that a stalled disk is answered with "try again later"
+	// before the waiting requests fill the memory.
+	poolQueue = 16384
+)
+
+func (r *runner) openNotifier() (*daemon.Notifier, error) {
+	socket := r.getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return nil, nil
+	}
+	if err := os.Unsetenv("NOTIFY_SOCKET"); err != nil { // not for the children
+		return nil, err
+	}
+	return daemon.OpenNotifier(socket)
+}
+
+// notify tells the service manager; that it does not listen is worth a line in the log and nothing more.
+func (r *runner) notify(state string) {
+	if err := r.notifier.Notify(state); err != nil {
+		r.log.Warn("service manager", "error", err)
+	}
+}
+
+func (r *runner) closePool() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastResort)
+	defer cancel()
+	if err := r.pool.Close(ctx); err != nil {
+		r.log.Error("worker pool", "error", err)
+	}
+}
+
+// farewell gives up the pidfile while there is still a log to say that it cannot be removed.
+func (r *runner) farewell(pidfile *daemon.Pidfile) {
+	if err := pidfile.Release(); err != nil {
+		r.log.Warn("pidfile", "error", err)
+	}
+	r.log.Info("stopped")
+}

@@ -1,0 +1,110 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+
+	"github.com/gtwistd/gtwistd/internal/pool"
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// service is a part that was made.
+type service struct {
+	part
+	env     *plugins.Env
+	running plugins.Service
+}
+
+// makeServices makes each part in order; when it returns without an error every listener is bound.
+func (r *runner) makeServices(ctx context.Context) error {
+	for _, part := range r.parts {
+		s := &service{part: part, env: r.environmentFor(part.name)}
+		if err := s.make(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		r.services = append(r.services, s)
+	}
+	return nil
+}
+
+func (r *runner) environmentFor(name string) *plugins.Env {
+	return &plugins.Env{
+		Name: name,
+		Log:  r.logs.observer.Logger(name),
+		Pool: servicePool{r.pool},
+		Listen: func(ctx context.Context, spec string) (net.Listener, error) {
+			return r.endpoints.Listen(ctx, name, spec)
+		},
+		ListenPacket: func(ctx context.Context, spec string) (net.PacketConn, error) {
+			return r.endpoints.ListenPacket(ctx, name, spec)
+		},
+		AccessLog: r.logs.accessLog(name),
+	}
+}
+
+// servicePool speaks the vocabulary of package plugins.
+type servicePool struct{ *pool.Pool }
+
+func (p servicePool) Do(ctx context.Context, fn func() error) error {
+	err := p.Pool.Do(ctx, fn)
+	if errors.Is(err, pool.ErrFull) {
+		return plugins.ErrFull
+	}
+	return err
+}
+
+func (s *service) make(ctx context.Context) (err error) {
+	defer recoverInto(&err, s.env.Log)
+	s.running, err = s.maker.Make(ctx, s.env)
+	return err
+}
+
+// serve returns nil only if the service ended because ctx did.
+func (s *service) serve(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", s.name, err)
+		}
+	}()
+	defer recoverInto(&err, s.env.Log)
+	if err := s.running.Serve(ctx); err != nil {
+		return err
+	}
+	if ctx.Err() == nil {
+		return errors.New("ended without being asked to")
+	}
+	return nil
+}
+
+func (s *service) reload(ctx context.Context) (err error) {
+	reloader, ok := s.running.(plugins.Reloader)
+	if !ok {
+		return nil
+	}
+	defer recoverInto(&err, s.env.Log)
+	if err := reloader.Reload(ctx); err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
+}
+
+// report is what the service says about itself, nothing if it has nothing to say.
+func (s *service) report() []slog.Attr {
+	if reporter, ok := s.running.(plugins.Reporter); ok {
+		return reporter.Report()
+	}
+	return nil
+}
+
+// recoverInto turns a panic into an error, so that one service cannot take the others' shutdown with it. The stack goes
+// to the log.
+func recoverInto(err *error, log *slog.Logger) {
+	if v := recover(); v != nil {
+		log.Error(fmt.Sprintf("panic: %v\n%s", v, debug.Stack()))
+		*err = fmt.Errorf("panic: %v", v)
+	}
+}
