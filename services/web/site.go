@@ -60,7 +60,7 @@ func (s *site) Serve(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		conns.hurry()
-		err = srv.Shutdown(context.Background()) // without a deadline: the runner closes connections after the grace period
+		err = srv.Shutdown(context.WithoutCancel(ctx)) // without a deadline: the runner closes connections after the grace period
 	case err = <-broken:
 		_ = srv.Close() // err says more
 	}
