@@ -58,7 +58,7 @@ func optionsFresh(_ testing.TB, p plugins.Plugin, c Config) error {
 		return fmt.Errorf("Config.Args %q: %w", c.Args, err)
 	}
 	if first == nil {
-		return errors.New("New returned nil")
+		return errors.New("nil returned by New")
 	}
 	var errs []error
 	untouched.VisitAll(func(f *pflag.Flag) {
@@ -122,7 +122,7 @@ func refused(t testing.TB, p plugins.Plugin, args []string) error {
 	_, err = maker.Make(t.Context(), host.Env)
 	var usage *plugins.UsageError
 	if !errors.As(err, &usage) {
-		return fmt.Errorf("Make() = %v, want a *plugins.UsageError", err)
+		return fmt.Errorf("Make() = %v, want a *plugins.UsageError", err) //nolint:errorlint // may be nil
 	}
 	if strings.TrimSpace(usage.Reason) == "" {
 		return errors.New("the usage error has no text")

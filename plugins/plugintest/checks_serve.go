@@ -25,7 +25,7 @@ func bindErrorReturned(t testing.TB, p plugins.Plugin, c Config) error {
 	}
 	binds := len(probe.Addrs())
 	if binds == 0 {
-		return errors.New("Make bound nothing through env")
+		return errors.New("nothing was bound through env by Make")
 	}
 	for n := range binds {
 		if err := bindError(t, p, c, n); err != nil {
@@ -49,7 +49,7 @@ func bindError(t testing.TB, p plugins.Plugin, c Config, n int) error {
 	svc, err := maker.Make(t.Context(), host.Env)
 	host.closeAll()
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("Make() = %v, want an error that wraps %v", err, syscall.EADDRINUSE)
+		return fmt.Errorf("Make() = %v, want an error that wraps %v", err, syscall.EADDRINUSE) //nolint:errorlint // may be nil
 	}
 	if svc != nil {
 		return fmt.Errorf("Make() = %T beside an error, want nil", svc)
@@ -69,7 +69,7 @@ func cancelEnds(t testing.TB, p plugins.Plugin, c Config) error {
 		return fmt.Errorf("Serve() = %w, want nil after cancel", err)
 	}
 	if open := srv.open(); len(open) > 0 {
-		return fmt.Errorf("Serve returned with open listeners: %v", open)
+		return fmt.Errorf("listeners are open after Serve returned: %v", open)
 	}
 	return before.leaked()
 }

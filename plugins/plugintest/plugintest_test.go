@@ -24,8 +24,7 @@ type model struct {
 	fault  string
 	listen []string
 
-	ln    net.Listener
-	count int // written by Report under the fault "races"
+	ln net.Listener
 }
 
 func modelPlugin(fault string) plugins.Plugin {

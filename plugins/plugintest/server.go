@@ -95,7 +95,7 @@ func (s *Server) Wait() error {
 	}
 }
 
-var errHangs = errors.New("Serve does not return")
+var errHangs = errors.New("the service hangs: Serve does not return")
 
 // awaitListenersClosed waits until the service has closed what it listens on, or has ended.
 func (s *Server) awaitListenersClosed() error {

@@ -108,7 +108,7 @@ func TestBackPressure(t *testing.T) {
 func TestIdleClientIsClosed(t *testing.T) {
 	srv := plugintest.Start(t, echo.Plugin(), "--listen", anyPort, "--idle-timeout", "50ms")
 	conn := dial(t, srv.Addrs()[0])
-	if n, err := conn.Read(make([]byte, 1)); err != io.EOF {
+	if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("Read = %d, %v, want the server to hang up", n, err)
 	}
 }

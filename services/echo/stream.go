@@ -36,7 +36,7 @@ func (s *server) echo(conn net.Conn) error {
 				return err
 			}
 		}
-		if readErr == io.EOF {
+		if errors.Is(readErr, io.EOF) {
 			return nil
 		}
 		if readErr != nil {
