@@ -28,12 +28,13 @@ func Parse(s string) (Spec, error) {
 
 func parse(s string) (Spec, error) {
 	if rest, ok := cutType(s, "haproxy"); ok {
+		if _, again := cutType(rest, "haproxy"); again {
+			return Spec{}, faultf("haproxy is given twice")
+		}
 		spec, err := parse(rest)
 		switch {
 		case err != nil:
 			return Spec{}, err
-		case spec.proxy:
-			return Spec{}, faultf("haproxy is given twice")
 		case spec.kind == "udp":
 			return Spec{}, faultf("haproxy: not possible with udp").suggest("haproxy:tcp:%d", spec.port)
 		}
@@ -53,8 +54,8 @@ func parse(s string) (Spec, error) {
 
 // cutType removes "name:" from the front of s; types are not case-sensitive, as in twistd.
 func cutType(s, name string) (rest string, ok bool) {
-	head, rest, ok := strings.Cut(s, ":")
-	return rest, ok && strings.EqualFold(head, name)
+	head, rest, _ := strings.Cut(s, ":")
+	return rest, strings.EqualFold(head, name)
 }
 
 // arg is one part of a description; key is empty if it is given by position.
@@ -170,11 +171,13 @@ func unknownType(s, word string) error {
 	if guess == "" {
 		return f.suggest("the types are %s; a host goes after the port: %q", strings.Join(names, ", "), "tcp:8080:interface="+word)
 	}
-	better := guess + strings.TrimPrefix(s, word)
-	if _, err := parse(better); err != nil {
-		return f.suggest("did you mean %q?", guess)
+	// A word with an escape in it is not literally in s.
+	if rest, ok := strings.CutPrefix(s, word); ok {
+		if _, err := parse(guess + rest); err == nil {
+			return f.suggest("did you mean %q?", guess+rest)
+		}
 	}
-	return f.suggest("did you mean %q?", better)
+	return f.suggest("did you mean %q?", guess)
 }
 
 // build assigns the parts to their keys.

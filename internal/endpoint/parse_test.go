@@ -84,6 +84,7 @@ var malformed = []struct{ name, in, want, hint string }{
 	{"host without type", "myhost:80", `unknown type "myhost"`, "tcp:8080:interface=myhost"},
 	{"mistyped haproxy", "haprox:tcp:80", `unknown type "haprox"`, `"haproxy:tcp:80"`},
 	{"unknown type behind haproxy", "haproxy:tpc:80", `endpoint "haproxy:tpc:80": unknown type "tpc"`, `did you mean "tcp:80"?`},
+	{"unknown type with an escape", `t\pc:80`, `unknown type "tpc"`, `did you mean "tcp"?`},
 	{"path", "/run/x.sock", `no type before the path "/run/x.sock"`, `did you mean "unix:/run/x.sock"?`},
 	{"empty", "", "empty", "a port such as 8080"},
 	{"only a colon", ":", "port is empty", "tcp:8080"},
@@ -125,6 +126,8 @@ var malformed = []struct{ name, in, want, hint string }{
 	{"haproxy over udp", "haproxy:udp:80", "not possible with udp", "haproxy:tcp:80"},
 	{"haproxy twice", "haproxy:haproxy:tcp:80", "given twice", ""},
 	{"haproxy alone", "haproxy:", "empty", ""},
+	{"haproxy without colon", "haproxy", "empty", ""},
+	{"mistyped haproxy alone", "apoxy", `unknown type "apoxy"`, `did you mean "haproxy"?`},
 }
 
 func TestParseMalformed(t *testing.T) {

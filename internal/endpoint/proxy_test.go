@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -110,6 +111,26 @@ func TestProxyHeaderRequired(t *testing.T) {
 	}
 	if got := strings.Count(log.String(), "no PROXY header"); got != 4 {
 		t.Errorf("%d log records, want 4:\n%s", got, log.String())
+	}
+}
+
+// A file takes what comes by splice from the descriptor, behind which are the bytes that came with the header.
+func TestProxyToFile(t *testing.T) {
+	s := newSet(t, endpoint.Options{})
+	for _, spec := range []string{"haproxy:" + anyPort, "haproxy:unix:" + filepath.Join(t.TempDir(), "s")} {
+		server, client := proxyPair(t, listen(t, s, "web", spec), "PROXY UNKNOWN\r\nearly")
+		client.Write([]byte("late"))
+		file, err := os.Create(filepath.Join(t.TempDir(), "f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if _, err := io.CopyN(file, server, 9); err != nil {
+			t.Error(err)
+		}
+		if b, _ := os.ReadFile(file.Name()); string(b) != "earlylate" {
+			t.Errorf("%s: the file holds %q", spec, b)
+		}
 	}
 }
 

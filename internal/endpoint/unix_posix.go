@@ -4,6 +4,7 @@ package endpoint
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
@@ -48,7 +49,7 @@ func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 		select {
 		case <-ctx.Done():
 			f.Close()
-			return nil, ctx.Err()
+			return nil, fmt.Errorf("directory %q is locked by another process: %w", dir, ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -3,6 +3,7 @@
 package endpoint_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -35,14 +36,21 @@ func TestUnixMode(t *testing.T) {
 	}
 }
 
-func TestUnixStaleIsReplaced(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
+// stale leaves a socket file that nobody listens on.
+func stale(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "s")
 	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	if err != nil {
 		t.Fatal(err)
 	}
 	old.SetUnlinkOnClose(false)
 	old.Close()
+	return path
+}
+
+func TestUnixStaleIsReplaced(t *testing.T) {
+	path := stale(t)
 	pair(t, listen(t, newSet(t, endpoint.Options{}), "x", "unix:"+path))
 }
 
@@ -60,7 +68,7 @@ func TestUnixLiveIsNotStolen(t *testing.T) {
 }
 
 func TestUnixOneWinner(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
+	path := stale(t)
 	var wg sync.WaitGroup
 	won := make(chan net.Listener, 20)
 	for range cap(won) {
@@ -74,6 +82,24 @@ func TestUnixOneWinner(t *testing.T) {
 	wg.Wait()
 	if len(won) != 1 {
 		t.Errorf("%d of %d listen on the same path", len(won), cap(won))
+	}
+}
+
+// The race that the lock prevents is too short to be provoked; that it is waited for can be seen.
+func TestUnixDirectoryIsLocked(t *testing.T) {
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = newSet(t, endpoint.Options{Dir: dir.Name()}).Listen(ctx, "x", "unix:s")
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "is locked by another process") {
+		t.Errorf("Listen = %v", err)
 	}
 }
 
