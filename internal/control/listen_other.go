@@ -1,0 +1,20 @@
+//go:build !linux && !darwin && !freebsd
+
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"runtime"
+)
+
+func unsupported() error { return fmt.Errorf("%w on %s", errors.ErrUnsupported, runtime.GOOS) }
+
+func listen(string) (*net.UnixListener, fs.FileInfo, error) { return nil, nil, unsupported() }
+
+func dial(context.Context, string) (net.Conn, error) { return nil, unsupported() }
+
+func credentials(int) peer { return peer{err: unsupported()} }

@@ -1,0 +1,237 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Server is a bound control socket. Listen makes one; Serve or Close ends it.
+type Server struct {
+	path     string
+	uids     []int
+	listener *net.UnixListener
+	file     fs.FileInfo // of the socket, to know it again
+	closing  sync.Once
+}
+
+// Listen binds the control socket at path, with mode 0600, for the users whose ids are given and nobody else. It belongs to
+// the effective user; the caller changes its owner if the process drops its privileges later. A socket left behind by a
+// dead process is replaced; a live one, or a file that is no socket, is an error that wraps fs.ErrExist. Where there are no
+// unix sockets the error wraps errors.ErrUnsupported.
+func Listen(path string, uids []int) (*Server, error) {
+	fail := func(err error) (*Server, error) { return nil, fmt.Errorf("control socket %q: %w", path, plain(err)) }
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return fail(err)
+	}
+	l, file, err := listen(abs)
+	if err != nil {
+		return fail(err)
+	}
+	return &Server{path: abs, uids: slices.Clone(uids), listener: l, file: file}, nil
+}
+
+// plain leaves out what *os.PathError, *os.LinkError and *net.OpError say about the temporary name behind the operand.
+func plain(err error) error {
+	var sys *os.SyscallError
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &sys):
+		return sys.Err
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
+}
+
+// Close removes the socket, if the path is still ours, and stops listening. It may be called again.
+func (s *Server) Close() error {
+	var err error
+	s.closing.Do(func() {
+		if now, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(s.file, now) {
+			err = os.Remove(s.path)
+		}
+		err = errors.Join(err, s.listener.Close())
+	})
+	return err
+}
+
+// Limits for a peer that is one of our own and asks for a few hundred bytes.
+const (
+	headerTimeout  = 10 * time.Second
+	idleTimeout    = time.Minute
+	maxHeaderBytes = 16 << 10
+	lastWords      = 2 * time.Second // for the answers under way when Serve ends
+)
+
+// Serve answers requests until ctx is done, then removes the socket, waits for the answers under way and returns nil. What
+// is asked of the daemon, and who is refused, goes to log.
+func (s *Server) Serve(ctx context.Context, log *slog.Logger, a Actions) error {
+	h := &handler{ctx: ctx, log: log, uids: s.uids, actions: a}
+	srv := &http.Server{
+		Handler:           h.routes(),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, peerKey{}, askPeer(c))
+		},
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(s.listener) }()
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-served:
+		served <- nil
+	}
+	closed := s.Close()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	if srv.Shutdown(last) != nil {
+		_ = srv.Close() // the rest hangs on clients that do not read
+	}
+	h.finish()
+	<-served
+	if failed != nil {
+		return fmt.Errorf("control socket %q: %w", s.path, failed)
+	}
+	return closed
+}
+
+// peer is the process at the other end.
+type peer struct {
+	uid, pid int // pid 0: the system does not tell
+	err      error
+}
+
+type peerKey struct{}
+
+func askPeer(c net.Conn) peer {
+	uc, ok := c.(*net.UnixConn)
+	if !ok {
+		return peer{err: errors.New("not a unix socket")}
+	}
+	raw, err := uc.SyscallConn()
+	if err != nil {
+		return peer{err: err}
+	}
+	var p peer
+	if err := raw.Control(func(fd uintptr) { p = credentials(int(fd)) }); err != nil {
+		return peer{err: err}
+	}
+	return p
+}
+
+// handler answers the requests of one Serve.
+type handler struct {
+	ctx     context.Context
+	log     *slog.Logger
+	uids    []int
+	actions Actions
+
+	running sync.RWMutex // read-locked by each request
+	over    bool
+}
+
+// finish waits for the requests under way and lets no other begin.
+func (h *handler) finish() {
+	h.running.Lock()
+	defer h.running.Unlock()
+	h.over = true
+}
+
+func (h *handler) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", h.status)
+	mux.HandleFunc("POST /v1/stop", h.stop)
+	mux.HandleFunc("POST /v1/reload", h.action("reload", h.actions.Reload))
+	mux.HandleFunc("POST /v1/reopen", h.action("reopen", h.actions.Reopen))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.running.RLock()
+		defer h.running.RUnlock()
+		if h.over {
+			return
+		}
+		p, _ := r.Context().Value(peerKey{}).(peer)
+		switch {
+		case p.err != nil:
+			h.log.Warn("control: cannot tell who asks", "error", p.err)
+			refuse(w, http.StatusForbidden, fmt.Errorf("cannot tell who asks: %w", p.err))
+		case !slices.Contains(h.uids, p.uid):
+			h.log.Warn("control: refused", "uid", p.uid, "pid", p.pid, "request", r.URL.Path)
+			refuse(w, http.StatusForbidden, fmt.Errorf("user id %d may not control this gtwistd", p.uid))
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, h.actions.Status())
+}
+
+func (h *handler) stop(w http.ResponseWriter, r *http.Request) {
+	h.asked("stop", r)
+	w.WriteHeader(http.StatusAccepted)
+	h.actions.Stop()
+}
+
+func (h *handler) action(name string, do func(context.Context) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h.asked(name, r)
+		if err := do(h.ctx); err != nil {
+			refuse(w, http.StatusInternalServerError, err)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (h *handler) asked(what string, r *http.Request) {
+	p, _ := r.Context().Value(peerKey{}).(peer)
+	h.log.Info("control: "+what+" asked for", "uid", p.uid, "pid", p.pid)
+}
+
+// refusal is the body of an answer that is not a success.
+type refusal struct {
+	Text string `json:"error"`
+	Help string `json:"hint,omitempty"`
+}
+
+func (e *refusal) Error() string { return e.Text }
+
+// Hint returns what the daemon's error advised; empty if it did not.
+func (e *refusal) Hint() string { return e.Help }
+
+func refuse(w http.ResponseWriter, code int, err error) {
+	body := refusal{Text: err.Error()}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		body.Help = hinted.Hint()
+	}
+	w.Header().Set("Connection", "close")
+	answer(w, code, body)
+}
+
+func answer(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // a client that went away
+}
