@@ -1,9 +1,6 @@
 package endpoint
 
-import (
-	"io"
-	"testing"
-)
+import "testing"
 
 // BenchmarkRegistry is what the set adds to each connection, with all cores at it.
 func BenchmarkRegistry(b *testing.B) {
@@ -12,7 +9,7 @@ func BenchmarkRegistry(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		e := &entry{}
 		for pb.Next() {
-			r.enter(e, io.NopCloser(nil))
+			r.enter(e, nil)
 			e.leave()
 		}
 	})

@@ -120,6 +120,7 @@ func TestProxyToFile(t *testing.T) {
 	for _, spec := range []string{"haproxy:" + anyPort, "haproxy:unix:" + filepath.Join(t.TempDir(), "s")} {
 		server, client := proxyPair(t, listen(t, s, "web", spec), "PROXY UNKNOWN\r\nearly")
 		client.Write([]byte("late"))
+		client.Close()
 		file, err := os.Create(filepath.Join(t.TempDir(), "f"))
 		if err != nil {
 			t.Fatal(err)
