@@ -71,7 +71,7 @@ func (f *File) present() error {
 		if f.file == nil || unlinked(f.file) {
 			return err
 		}
-		f.warn("reopen", "log file was moved and cannot be opened anew, lines go on into the moved one", "path", f.name, "error", err)
+		f.warn("reopen", "log file cannot be opened anew at its path, lines go on into the old one", "path", f.name, "error", err)
 		return nil
 	}
 	delete(f.said, "reopen")

@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"encoding"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -143,8 +144,16 @@ func (l *line) end(o *Observer) {
 	l.buf = append(l.buf, '\n')
 }
 
-// printable reports whether p is ASCII without control characters, as access log lines are.
+// printable reports whether p is ASCII without control characters, as access log lines are. It looks at eight bytes at once.
 func printable(p []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(p) >= 8; p = p[8:] {
+		x := binary.LittleEndian.Uint64(p)
+		// Per byte: above 0x7f, then 0x7f itself, then below 0x20.
+		if (x|(x+ones))&high != 0 || ((x|high)-0x20*ones)&high != high {
+			return false
+		}
+	}
 	for _, c := range p {
 		if c-0x20 >= 0x5f {
 			return false

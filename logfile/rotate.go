@@ -102,6 +102,7 @@ func (f *File) rotate(now time.Time) error {
 		f.day = max(f.day, dayOf(now))
 		return nil
 	}
+	f.info = info // mode and owner may have changed
 	target := f.target(now)
 	if err := f.move(target); err != nil {
 		return err
