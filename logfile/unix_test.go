@@ -286,3 +286,30 @@ func publicDir(t *testing.T) string {
 	}
 	return dir
 }
+
+// TestNoDescriptorLeft: a rotation that cannot open the new file puts the old one back.
+func TestNoDescriptorLeft(t *testing.T) {
+	dir := t.TempDir()
+	c, w := newClock(t, "2036-11-20 23:00:00"), &warnings{}
+	f := open(t, filepath.Join(dir, "x.log"), logfile.Options{Now: c.Now, Warn: w.warn})
+	write(t, f, "one")
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	c.set(t, "2036-11-21 00:00:00")
+	_, err := f.Write([]byte("two\n"))
+	if resetErr := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); resetErr != nil {
+		t.Fatal(resetErr)
+	}
+	if all := w.all(); err != nil || len(all) != 1 || !strings.Contains(all[0], "too many open files") {
+		t.Errorf("Write = %v, warnings = %q, want one", err, all)
+	}
+	wantContents(t, dir, map[string]string{"x.log": "one\ntwo\n"})
+	c.set(t, "2036-11-21 00:01:00")
+	write(t, f, "three")
+	wantContents(t, dir, map[string]string{"x-2036-11-20T23-59-59.999.log": "one\ntwo\n", "x.log": "three\n"})
+}
