@@ -12,6 +12,8 @@ import (
 const (
 	// maxLine is the longest piece that is delivered as one line, in bytes.
 	maxLine = 64 << 10
+	// maxPipe is the most that a pipe is asked to hold, in bytes.
+	maxPipe = 1 << 20
 	// linger is how long Close waits for writers other than this process.
 	linger = 500 * time.Millisecond
 )

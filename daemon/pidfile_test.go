@@ -172,7 +172,11 @@ func TestNoPidfile(t *testing.T) {
 func endedPID(t *testing.T, reap bool) int {
 	t.Helper()
 	cmd := command(t, "wait")
-	if err := cmd.Start(); err != nil {
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	if reap {
@@ -180,8 +184,16 @@ func endedPID(t *testing.T, reap bool) int {
 		return cmd.Process.Pid
 	}
 	t.Cleanup(func() { cmd.Wait() })
-	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
-		t.Fatal(err)
+	// The end of its last descriptor is the end of the process, but for the moment in which it becomes a zombie.
+	io.Copy(io.Discard, stdout)
+	for {
+		stat, err := os.ReadFile("/proc/" + itoa(cmd.Process.Pid) + "/stat")
+		if err != nil {
+			t.Skipf("cannot tell a zombie here: %v", err)
+		}
+		if strings.Contains(string(stat), ") Z ") {
+			break
+		}
 	}
 	return cmd.Process.Pid
 }

@@ -56,11 +56,19 @@ func child(role string, stdin io.Reader) *exec.Cmd {
 	return cmd
 }
 
-const burst = 30000
+const (
+	burst   = 30000 // lines
+	crashed = 6000  // goroutines, more than whose traces a pipe can hold
+)
 
 func redirectRoles() map[string]func([]string) int {
 	return map[string]func([]string) int{
 		"speak": func([]string) int {
+			for fd := range 3 {
+				if flags, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); flags&unix.O_NONBLOCK != 0 {
+					fmt.Println("descriptor", fd, "does not block")
+				}
+			}
 			os.Stdout.WriteString("child says hello\n")
 			os.Stderr.WriteString("child complains\n")
 			return 0
@@ -89,7 +97,7 @@ func redirectRoles() map[string]func([]string) int {
 				for i := range burst {
 					fmt.Println("line", i)
 				}
-				fmt.Fprintln(os.Stderr, strings.Repeat("x", 200<<10)+"end")
+				fmt.Fprintln(os.Stderr, strings.Repeat("x", 3<<20)+"end")
 			})
 		},
 		"capture beside a child": func([]string) int {
@@ -112,7 +120,7 @@ func redirectRoles() map[string]func([]string) int {
 				return 1
 			}
 			debug.SetTraceback("all")
-			for range 500 {
+			for range crashed {
 				go func() { select {} }()
 			}
 			panic("boom")
@@ -170,7 +178,7 @@ func TestRedirectBurst(t *testing.T) {
 			t.Fatalf("line %d is %q", i, line)
 		}
 	}
-	if joined := strings.Join(c.Err, ""); joined != strings.Repeat("x", 200<<10)+"end" || len(c.Err) != 4 || len(c.Err[0]) != 64<<10 {
+	if joined := strings.Join(c.Err, ""); joined != strings.Repeat("x", 3<<20)+"end" || len(c.Err) != 49 || len(c.Err[0]) != 64<<10 {
 		t.Errorf("a long line came in %d pieces, %d bytes", len(c.Err), len(joined))
 	}
 }
@@ -191,7 +199,7 @@ func TestCrashEnds(t *testing.T) {
 		t.Errorf("crash ended with %v", err)
 	}
 	text, err := os.ReadFile(trace)
-	if err != nil || !bytes.HasPrefix(text, []byte("panic: boom")) || bytes.Count(text, []byte("\ngoroutine ")) < 500 {
+	if err != nil || !bytes.HasPrefix(text, []byte("panic: boom")) || bytes.Count(text, []byte("\ngoroutine ")) < crashed {
 		t.Errorf("trace of %d bytes, %d goroutines: %v", len(text), bytes.Count(text, []byte("\ngoroutine ")), err)
 	}
 }

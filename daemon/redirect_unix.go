@@ -28,6 +28,8 @@ type stream struct {
 	saved *os.File // what fd was before
 	pipe  *os.File // read end, used by the reader alone but for its deadline
 	done  chan struct{}
+
+	stderr, oldStderr *os.File // os.Stderr during the redirection and before; nil if it was left alone
 }
 
 // Redirect makes descriptors 1 and 2 pipes, so that everything written there, by this process in whatever way and by
@@ -36,7 +38,8 @@ type stream struct {
 // 64 KiB come in pieces. Call it once at a time, and Close it.
 //
 // When Go's runtime prints a crash trace no goroutine runs any more, so it does not arrive here: use
-// debug.SetCrashOutput too.
+// debug.SetCrashOutput too. So that a long trace cannot keep a crashed process from ending, writes to descriptor 2 by number
+// do not wait on Linux, while those through os.Stderr, which is replaced until Close, and by children do.
 func Redirect(stdout, stderr func(line []byte)) (*Redirection, error) {
 	r := &Redirection{}
 	var err error
@@ -63,22 +66,48 @@ func redirect(fd int, fn func([]byte)) (*stream, error) {
 		return nil, err
 	}
 	growPipe(write)
-	err = dup2(write, fd)
-	_ = unix.Close(write)
+	err = s.attach(write)
 	if err == nil {
 		err = unix.SetNonblock(read, true)
 	}
 	s.pipe = os.NewFile(uintptr(read), fmt.Sprintf("descriptor %d", fd))
 	if err != nil {
+		_ = s.detach()
 		s.pipe.Close()
-		s.saved.Close()
 		return nil, err
 	}
 	go func() {
 		defer close(s.done)
-		deliver(&pipeReader{file: s.pipe, fd: read, rest: 2 << 20}, fn)
+		deliver(&pipeReader{file: s.pipe, fd: read, rest: 2 * maxPipe}, fn)
 	}()
 	return s, nil
+}
+
+// attach makes write, which it takes over, the end of the pipe that the stream's descriptor leads to.
+func (s *stream) attach(write int) error {
+	if s.fd == 2 {
+		if other, err := impatient(write); err == nil {
+			s.stderr, s.oldStderr = os.NewFile(uintptr(write), "/dev/stderr"), os.Stderr
+			os.Stderr = s.stderr
+			write = other
+		}
+	}
+	err := dup2(write, s.fd)
+	_ = unix.Close(write)
+	return err
+}
+
+// detach undoes attach.
+func (s *stream) detach() error {
+	if s.stderr != nil {
+		if os.Stderr == s.stderr {
+			os.Stderr = s.oldStderr
+		}
+		s.stderr.Close()
+	}
+	err := dup2(int(s.saved.Fd()), s.fd)
+	s.saved.Close()
+	return err
 }
 
 // blockingPipe is not os.Pipe because that one's write end does not block: children and raw writers would meet EAGAIN.
@@ -167,8 +196,7 @@ func (r *Redirection) Close() error {
 }
 
 func (s *stream) restore() error {
-	err := dup2(int(s.saved.Fd()), s.fd)
-	s.saved.Close()
+	err := s.detach()
 	if deadline := s.pipe.SetReadDeadline(time.Now().Add(linger)); err == nil {
 		err = deadline
 	}
