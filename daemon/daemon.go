@@ -37,7 +37,7 @@ type Program struct {
 // Result is what a detached copy said when it was ready.
 type Result struct {
 	Text string // what it gave to Ready
-	PID  int    // its process id
+	PID  int    // its process id; 0 if it could not be started
 }
 
 // StartError is why a detached copy did not become ready: its own words, or ours if it died without a word.

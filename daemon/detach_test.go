@@ -176,7 +176,10 @@ func TestDetachFailure(t *testing.T) {
 			}
 			defer null.Close()
 			p.Stderr = null
-			_, err = daemon.Detach(t.Context(), p)
+			result, err := daemon.Detach(t.Context(), p)
+			if err := unix.Kill(result.PID, 0); result.PID <= 0 || !errors.Is(err, unix.ESRCH) {
+				t.Errorf("pid %d is still there: %v", result.PID, err)
+			}
 			var start *daemon.StartError
 			if !errors.As(err, &start) || start.Reason != test.reason || start.ExitCode() != 1 {
 				t.Errorf("Detach = %v, want %q with code 1", err, test.reason)

@@ -29,7 +29,7 @@ const (
 //
 // What the copy gave to Fail is returned as a *StartError; so is a death without a word, with the exit status or signal.
 // If ctx ends first the copy gets SIGTERM, after two seconds SIGKILL, and the error wraps the cause of ctx. After an
-// error the copy is gone; after success it is left alone and must not be waited for.
+// error the copy is gone, and Result says what its pid was, for whoever cleans up after it; after success it is left alone.
 func Detach(ctx context.Context, program Program) (Result, error) {
 	status, answer, err := os.Pipe()
 	if err != nil {
@@ -48,7 +48,9 @@ func Detach(ctx context.Context, program Program) (Result, error) {
 		return Result{}, fmt.Errorf("detach: start %s: %w", program.Executable, err)
 	}
 	c := &startedCopy{pid: pid, status: status}
-	return c.await(ctx)
+	result, err := c.await(ctx)
+	result.PID = pid
+	return result, err
 }
 
 func (p Program) environment(pid int) []string {
@@ -129,12 +131,12 @@ func (c *startedCopy) await(ctx context.Context) (Result, error) {
 
 func (c *startedCopy) answered(m message) (Result, error) {
 	if m.Ready {
-		return m.result(c.pid)
+		return m.result()
 	}
 	if _, gone := c.goneWithin(farewell); !gone {
 		c.kill()
 	}
-	return m.result(c.pid)
+	return m.result()
 }
 
 // autopsy says what happened to a copy that closed the pipe without a word.

@@ -25,9 +25,9 @@ func decodeMessage(b []byte) (message, bool) {
 	return m, true
 }
 
-func (m message) result(pid int) (Result, error) {
+func (m message) result() (Result, error) {
 	if m.Ready {
-		return Result{Text: string(m.Text), PID: pid}, nil
+		return Result{Text: string(m.Text)}, nil
 	}
 	return Result{}, &StartError{Code: m.Code, Reason: string(m.Text), Suggestion: string(m.Suggestion)}
 }
