@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -16,17 +17,26 @@ func (r *runner) announce(redirection *daemon.Redirection) error {
 	took := time.Since(r.started).Round(time.Millisecond)
 	r.notify("READY=1")
 	for _, s := range r.services {
-		for _, url := range r.urls(s) {
-			r.log.Info("listening", "service", s.name, "address", url)
+		for _, info := range r.endpoints.Listeners() {
+			if info.Owner == s.name {
+				s.env.Log.Info("listening", "endpoint", info.Spec, "address", info.Addr)
+			}
 		}
 	}
 	r.log.Info("ready", "pid", os.Getpid(), "version", version())
+
+	flush, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = r.logs.observer.Flush(flush) // a log that cannot be written is told about by the observer itself
 
 	text := r.startText(took)
 	if r.parent != nil {
 		return r.parent.Ready(text)
 	}
-	stdout, stderr := redirection.Original()
+	stdout, stderr := r.stdout, r.stderr
+	if redirection != nil {
+		stdout, stderr = redirection.Original()
+	}
 	if r.paths.logfile == "" && !r.opts.syslog {
 		stdout = stderr // stdout belongs to the log
 	}

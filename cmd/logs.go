@@ -25,6 +25,7 @@ type logs struct {
 	main     *logfile.File // nil when the log goes to stdout or to the system log
 	sink     io.Closer     // what the observer writes to; nil for the system log, which it closes itself
 	options  logfile.Options
+	fallback io.Writer // told when a log cannot be written; nil when nobody would read it
 
 	mu     sync.Mutex
 	access map[string]*accessFile // by absolute path
@@ -41,9 +42,8 @@ type accessFile struct {
 	observer *logfile.Observer
 }
 
-// openLogs opens the log that the options ask for. stdout is a duplicate of the process's own, for the log to write to
-// if there is no file.
-func (r *runner) openLogs(stdout *os.File) error {
+// openLogs opens the log that the options ask for.
+func (r *runner) openLogs() error {
 	l := &logs{access: map[string]*accessFile{}}
 	l.options = logfile.Options{
 		Keep:       time.Duration(r.opts.logKeep),
@@ -58,11 +58,15 @@ func (r *runner) openLogs(stdout *os.File) error {
 			r.log.Warn(msg, args...)
 		},
 	}
-	o := logfile.ObserverOptions{Levels: r.opts.levels}
 	if r.parent == nil {
-		o.Fallback = r.stderr
+		terminal, err := duplicate(r.stderr)
+		if err != nil {
+			return err
+		}
+		l.fallback = terminal
 	}
-	if err := r.openObserver(l, o, stdout); err != nil {
+	o := logfile.ObserverOptions{Levels: r.opts.levels, Fallback: l.fallback}
+	if err := r.openObserver(l, o); err != nil {
 		return err
 	}
 	r.logs = l
@@ -73,12 +77,16 @@ func (r *runner) openLogs(stdout *os.File) error {
 	return nil
 }
 
-func (r *runner) openObserver(l *logs, o logfile.ObserverOptions, stdout *os.File) (err error) {
+func (r *runner) openObserver(l *logs, o logfile.ObserverOptions) (err error) {
 	switch {
 	case r.opts.syslog:
 		l.observer, err = logfile.NewSyslog(r.opts.prefix, o)
 		return err
 	case r.paths.logfile == "":
+		stdout, err := duplicate(r.stdout)
+		if err != nil {
+			return err
+		}
 		terminal := term.IsTerminal(int(stdout.Fd()))
 		o.Format = r.opts.format(terminal)
 		o.Color = terminal && r.getenv("NO_COLOR") == "" && r.getenv("TERM") != "dumb"
@@ -118,7 +126,7 @@ func (l *logs) accessLog(service string) func(path string) (io.WriteCloser, erro
 			if err != nil {
 				return nil, err
 			}
-			a = &accessFile{f, logfile.NewObserver(f, logfile.ObserverOptions{Format: logfile.Raw, Warn: l.options.Warn})}
+			a = &accessFile{f, logfile.NewObserver(f, logfile.ObserverOptions{Format: logfile.Raw, Warn: l.options.Warn, Fallback: l.fallback})}
 			l.access[path] = a
 			l.order = append(l.order, a)
 		}

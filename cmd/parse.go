@@ -32,12 +32,10 @@ type part struct {
 // shown on the way; then the invocation asks for nothing more.
 func (p *program) parse(args []string) (*invocation, error) {
 	inv := &invocation{opts: newOptions()}
-	for i, segment := range split(args) {
+	segments := split(args)
+	for i, segment := range segments {
 		if i > 0 && len(segment) == 0 {
 			return nil, &plugins.UsageError{Reason: `nothing follows the "+"`, Suggestion: "name another service after it, or leave it out"}
-		}
-		if i > 0 && inv.action != nil {
-			return nil, plugins.Usagef(`only services can be joined by "+"`)
 		}
 		root := p.rootCommand(inv)
 		if i > 0 {
@@ -48,9 +46,13 @@ func (p *program) parse(args []string) (*invocation, error) {
 		if err != nil {
 			return nil, p.explain(err, command, segment)
 		}
-		if len(inv.parts) != i+1 {
-			return inv, nil
+		if len(inv.parts) > i {
+			continue
 		}
+		if inv.action != nil && len(segments) > 1 {
+			return nil, plugins.Usagef(`%s cannot be joined by "+": only services can`, command.Name())
+		}
+		return inv, nil // a command of the program, or help that was shown
 	}
 	return inv, inv.opts.check()
 }
@@ -96,7 +98,7 @@ func (p *program) partCommand(inv *invocation) *cobra.Command {
 		DisableSuggestions: true,
 		TraverseChildren:   true,
 		Args:               cobra.ArbitraryArgs,
-		RunE:               p.dispatch,
+		RunE:               func(c *cobra.Command, args []string) error { return p.dispatch(inv, c, args) },
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
@@ -168,8 +170,11 @@ func noArguments(registry plugins.Registry) cobra.PositionalArgs {
 
 // dispatch runs when cobra found no subcommand: none was named, it does not exist, or options were written together
 // ("-nl FILE web"), which cobra's own search does not see through.
-func (p *program) dispatch(root *cobra.Command, args []string) error {
+func (p *program) dispatch(inv *invocation, root *cobra.Command, args []string) error {
 	if len(args) == 0 {
+		if err := inv.opts.check(); err != nil {
+			return err
+		}
 		if root.Flags().NFlag() == 0 {
 			return root.Help()
 		}

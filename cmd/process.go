@@ -75,6 +75,7 @@ func (r *runner) endpointOptions() endpoint.Options {
 		return nil, notFound(what)
 	}
 	return endpoint.Options{
+		Dir: r.startDir,
 		Log: r.log,
 		Inherited: endpoint.Inherited{
 			File: func(fd int) (*os.File, error) {
@@ -108,7 +109,7 @@ func (r *runner) endpointOptions() endpoint.Options {
 }
 
 // redirect sends what anybody writes to stdout and stderr to the log, marked. A detached process lets go of the terminal
-// that it was started from.
+// that it was started from. The result is nil where the system cannot.
 func (r *runner) redirect() (*daemon.Redirection, error) {
 	stdout := r.logs.observer.Writer("stdout", slog.LevelInfo)
 	stderr := r.logs.observer.Writer("stderr", slog.LevelError)
@@ -116,6 +117,9 @@ func (r *runner) redirect() (*daemon.Redirection, error) {
 		func(line []byte) { _, _ = stdout.Write(line) }, // never fails: what is dropped is counted
 		func(line []byte) { _, _ = stderr.Write(line) },
 	)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil // on Windows what is printed stays on the console
+	}
 	if err != nil {
 		return nil, err
 	}

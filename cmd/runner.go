@@ -31,6 +31,7 @@ type runner struct {
 	endpoints *endpoint.Set
 	services  []*service
 	addresses []net.Addr // of this host
+	startDir  string     // what relative paths of endpoints start from
 
 	signals  chan os.Signal
 	asked    chan struct{} // closed when a stop is asked for over the control socket
@@ -99,6 +100,9 @@ func (r *runner) run() (err error) {
 	if err != nil {
 		return err
 	}
+	if r.startDir, err = os.Getwd(); err != nil {
+		return fmt.Errorf("starting directory: %w", err)
+	}
 	if r.paths, err = r.opts.resolve(r.parent != nil); err != nil {
 		return err
 	}
@@ -107,22 +111,18 @@ func (r *runner) run() (err error) {
 	}
 	defer r.notifier.Close()
 
-	pidfile, note, err := daemon.Lock(r.paths.pidfile)
+	pidfile, note, err := daemon.Lock(r.opts.pidfile)
 	if err != nil {
 		return err
 	}
-	defer pidfile.Release()
+	defer pidfile.Release() // again, unless farewell came to it
 
-	terminal, err := duplicate(r.stdout)
-	if err != nil {
-		return err
-	}
-	if err = r.openLogs(terminal); err != nil {
+	if err = r.openLogs(); err != nil {
 		return err
 	}
 	ready := false
 	defer func() {
-		r.farewell(pidfile)
+		r.farewell(pidfile, ready, err)
 		err = errors.Join(err, r.logs.close(!ready))
 	}()
 	if note != "" {
@@ -153,7 +153,9 @@ func (r *runner) run() (err error) {
 	if err != nil {
 		return err
 	}
-	defer redirection.Close()
+	if redirection != nil {
+		defer redirection.Close()
+	}
 	if err = r.confine(identity); err != nil {
 		return err
 	}
@@ -198,9 +200,13 @@ func (r *runner) closePool() {
 }
 
 // farewell gives up the pidfile while there is still a log to say that it cannot be removed.
-func (r *runner) farewell(pidfile *daemon.Pidfile) {
+func (r *runner) farewell(pidfile *daemon.Pidfile, ready bool, failure error) {
 	if err := pidfile.Release(); err != nil {
 		r.log.Warn("pidfile", "error", err)
+	}
+	if !ready {
+		r.log.Error("not started", "error", failure)
+		return
 	}
 	r.log.Info("stopped")
 }

@@ -50,6 +50,7 @@ func (r *runner) serve() error {
 
 	var failures []error
 	var graceOver, forced <-chan time.Time
+	var sweep <-chan time.Time // closes what was still on its way out of Accept
 	asked := r.asked
 	stop := func(why string) {
 		if ctx.Err() != nil {
@@ -68,6 +69,7 @@ func (r *runner) serve() error {
 				r.log.Warn(why+", closed open connections", "connections", n)
 			}
 			forced = time.After(lastResort)
+			sweep = time.Tick(50 * time.Millisecond)
 		}
 	}
 	for len(serving) > 0 {
@@ -93,6 +95,8 @@ func (r *runner) serve() error {
 			}
 		case <-graceOver:
 			force("grace period is over")
+		case <-sweep:
+			r.endpoints.CloseConns()
 		case <-forced:
 			return errors.Join(append(failures, fmt.Errorf("%s did not stop within %v of losing the connections", names(serving), lastResort))...)
 		}

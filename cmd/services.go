@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime/debug"
 
+	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/pool"
 	"github.com/gtwistd/gtwistd/plugins"
 )
@@ -37,13 +38,24 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 		Log:  r.logs.observer.Logger(name),
 		Pool: servicePool{r.pool},
 		Listen: func(ctx context.Context, spec string) (net.Listener, error) {
-			return r.endpoints.Listen(ctx, name, spec)
+			l, err := r.endpoints.Listen(ctx, name, spec)
+			return l, asUsage(err)
 		},
 		ListenPacket: func(ctx context.Context, spec string) (net.PacketConn, error) {
-			return r.endpoints.ListenPacket(ctx, name, spec)
+			c, err := r.endpoints.ListenPacket(ctx, name, spec)
+			return c, asUsage(err)
 		},
 		AccessLog: r.logs.accessLog(name),
 	}
+}
+
+// asUsage makes a malformed endpoint a mistake of the command line.
+func asUsage(err error) error {
+	var malformed *endpoint.Error
+	if errors.As(err, &malformed) && malformed.Malformed {
+		return &plugins.UsageError{Reason: err.Error(), Suggestion: malformed.Hint()}
+	}
+	return err
 }
 
 // servicePool speaks the vocabulary of package plugins.

@@ -33,10 +33,11 @@ func TestScripts(t *testing.T) {
 		Setup:         setUp,
 		Condition:     condition,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"signal": signalCommand,
-			"gone":   goneCommand,
-			"await":  awaitCommand,
-			"pids":   pidsCommand,
+			"signal":    signalCommand,
+			"gone":      goneCommand,
+			"await":     awaitCommand,
+			"pids":      pidsCommand,
+			"procstate": procstateCommand,
 		},
 	})
 }

@@ -90,12 +90,41 @@ func pidsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// httpClient is the command `http URL`: it writes the body to stdout and the status line to stderr. With -slow FILE it
+// procstate PIDFILE prints what a daemon has to have changed about itself, as /proc of Linux shows it.
+func procstateCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: procstate PIDFILE")
+	}
+	pid, err := readPid(ts.MkAbs(args[0]))
+	ts.Check(err)
+	proc := fmt.Sprintf("/proc/%d/", pid)
+	stat, err := os.ReadFile(proc + "stat")
+	ts.Check(err)
+	// proc(5): after "pid (name)" come state, ppid, pgrp, session, tty_nr.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	directory, err := os.Readlink(proc + "cwd")
+	ts.Check(err)
+	status, err := os.ReadFile(proc + "status")
+	ts.Check(err)
+	for _, line := range strings.Split(string(status), "\n") {
+		if strings.HasPrefix(line, "Umask:") || strings.HasPrefix(line, "Uid:") || strings.HasPrefix(line, "Groups:") {
+			fmt.Fprintln(ts.Stdout(), strings.Join(strings.Fields(line), " "))
+		}
+	}
+	fmt.Fprintf(ts.Stdout(), "own session: %v\nterminal: %s\ndirectory: %s\nchild of the caller: %v\n",
+		fields[3] == fmt.Sprint(pid), fields[4], directory, fields[1] == fmt.Sprint(os.Getpid()))
+}
+
+// httpClient is the command `http URL`: it writes the body to stdout and the status line to stderr. With -retry it waits for a listener. With -slow FILE it
 // reads the first bytes, creates FILE and goes on once that is removed again.
 func httpClient() {
 	slow := flag.String("slow", "", "create FILE after the first bytes, go on when it is removed")
+	retry := flag.Bool("retry", false, "try again until there is a listener")
 	flag.Parse()
 	response, err := http.Get(flag.Arg(0))
+	for end := time.Now().Add(patience); *retry && err != nil && time.Now().Before(end); response, err = http.Get(flag.Arg(0)) {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
