@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +29,7 @@ func (r *runner) catchSignals() (ctx context.Context, cancel func()) {
 	}
 }
 
+// outcome is what a service's Serve returned.
 type outcome struct {
 	service *service
 	err     error
@@ -40,76 +43,89 @@ func (r *runner) serve() error {
 	r.state.Store(running)
 
 	outcomes := make(chan outcome, len(r.services))
-	for _, s := range r.services {
-		go func() { outcomes <- outcome{s, s.serve(ctx)} }()
-	}
 	serving := map[string]bool{}
 	for _, s := range r.services {
 		serving[s.name] = true
+		go func() { outcomes <- outcome{s, s.serve(ctx)} }()
 	}
 
 	var failures []error
-	var graceOver, forced <-chan time.Time
-	var sweep <-chan time.Time // closes what was still on its way out of Accept
-	asked := r.asked
-	stop := func(why string) {
-		if ctx.Err() != nil {
-			return
-		}
-		r.state.Store(stopping)
-		r.notify("STOPPING=1")
-		wait := time.Duration(r.opts.grace)
-		r.log.Info(why+", stopping", "open_connections", r.endpoints.Connections(""), "grace", wait)
-		cancel()
-		graceOver = time.After(wait)
-	}
-	force := func(why string) {
-		if forced == nil {
-			if n := r.endpoints.CloseConns(); n > 0 {
-				r.log.Warn(why+", closed open connections", "connections", n)
-			}
-			forced = time.After(lastResort)
-			sweep = time.Tick(50 * time.Millisecond)
-		}
-	}
-	for len(serving) > 0 {
+	down := shutdown{runner: r, cancel: cancel}
+	for asked := r.asked; len(serving) > 0; {
 		select {
 		case sig := <-r.signals:
-			switch {
-			case !isStop(sig):
+			if isStop(sig) {
+				down.signalled(signalName(sig))
+			} else {
 				r.tasks.Go(func() { r.handle(ctx, sig) })
-			case ctx.Err() == nil:
-				stop("received " + signalName(sig))
-			default:
-				force("received " + signalName(sig) + " again")
 			}
 		case <-asked:
 			asked = nil
-			stop("asked to stop")
+			down.begin("asked to stop")
 		case o := <-outcomes:
 			delete(serving, o.service.name)
 			if o.err != nil {
 				r.log.Error("service failed", "error", o.err)
 				failures = append(failures, o.err)
-				stop("service " + o.service.name + " failed")
+				down.begin("service " + o.service.name + " failed")
 			}
-		case <-graceOver:
-			force("grace period is over")
-		case <-sweep:
+		case <-down.graceOver:
+			down.force("grace period is over")
+		case <-down.sweep:
 			r.endpoints.CloseConns()
-		case <-forced:
-			return errors.Join(append(failures, fmt.Errorf("%s did not stop within %v of losing the connections", names(serving), lastResort))...)
+		case <-down.givenUp:
+			failures = append(failures, fmt.Errorf("%s did not stop within %v of losing the connections", names(serving), lastResort))
+			return errors.Join(failures...)
 		}
 	}
 	return errors.Join(failures...)
 }
 
-func names(set map[string]bool) string {
-	var list []string
-	for name := range set {
-		list = append(list, name)
+// shutdown is the course of a stop. Its channels are nil until their phase has begun.
+type shutdown struct {
+	runner *runner
+	cancel context.CancelFunc // tells the services
+
+	graceOver <-chan time.Time
+	sweep     <-chan time.Time // closes connections that were still on their way out of Accept
+	givenUp   <-chan time.Time
+}
+
+// signalled is called for each signal that asks for a stop; from the second on it is an order.
+func (s *shutdown) signalled(name string) {
+	if s.graceOver == nil {
+		s.begin("received " + name)
+		return
 	}
-	return strings.Join(list, ", ")
+	s.force("received " + name + " again")
+}
+
+func (s *shutdown) begin(why string) {
+	if s.graceOver != nil {
+		return
+	}
+	r := s.runner
+	r.state.Store(stopping)
+	r.notify("STOPPING=1")
+	grace := time.Duration(r.opts.grace)
+	r.log.Info(why+", stopping", "open_connections", r.endpoints.Connections(""), "grace", grace)
+	s.graceOver = time.After(grace)
+	s.cancel()
+}
+
+func (s *shutdown) force(why string) {
+	if s.givenUp != nil {
+		return
+	}
+	if n := s.runner.endpoints.CloseConns(); n > 0 {
+		s.runner.log.Warn(why+", closed open connections", "connections", n)
+	}
+	s.sweep = time.Tick(50 * time.Millisecond)
+	s.givenUp = time.After(lastResort)
+}
+
+func names(set map[string]bool) string {
+	return strings.Join(slices.Sorted(maps.Keys(set)), ", ")
 }
 
 func isStop(sig os.Signal) bool { return sig == os.Interrupt || sig == syscall.SIGTERM }
