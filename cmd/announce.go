@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -12,36 +13,43 @@ import (
 	"github.com/gtwistd/gtwistd/daemon"
 )
 
-// announce says that every listener is bound: to the service manager, the log, and the person who typed the command.
+// announce says that every listener is bound: to the person who typed the command, the log, and the service manager.
 func (r *runner) announce(redirection *daemon.Redirection) error {
-	took := time.Since(r.started).Round(time.Millisecond)
-	r.notify("READY=1")
-	for _, s := range r.services {
-		for _, info := range r.endpoints.Listeners() {
-			if info.Owner == s.name {
-				s.env.Log.Info("listening", "endpoint", info.Spec, "address", info.Addr)
-			}
-		}
-	}
-	r.log.Info("ready", "pid", os.Getpid(), "version", version())
-
-	flush, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = r.logs.observer.Flush(flush) // a log that cannot be written is told about by the observer itself
-
-	text := r.startText(took)
+	text := r.startText(time.Since(r.started).Round(time.Millisecond))
 	if r.parent != nil {
+		r.logReady(slog.LevelInfo)
 		return r.parent.Ready(text)
 	}
 	stdout, stderr := r.stdout, r.stderr
 	if redirection != nil {
 		stdout, stderr = redirection.Original()
 	}
+	level := slog.LevelInfo
 	if r.paths.logfile == "" && !r.opts.syslog {
 		stdout = stderr // stdout belongs to the log
+		if r.logs.console {
+			level = slog.LevelDebug // the person has just read it
+		}
 	}
 	fmt.Fprint(stdout, text)
+	r.logReady(level)
+	r.notify("READY=1")
 	return nil
+}
+
+// logReady puts on record what was bound, and waits until that is written: what follows may be a crash.
+func (r *runner) logReady(level slog.Level) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, s := range r.services {
+		for _, info := range r.endpoints.Listeners() {
+			if info.Owner == s.name {
+				s.env.Log.Log(ctx, level, "listening", "endpoint", info.Spec, "address", info.Addr)
+			}
+		}
+	}
+	r.log.Log(ctx, level, "ready", "pid", os.Getpid(), "version", version())
+	_ = r.logs.observer.Flush(ctx) // the observer itself tells when a log cannot be written
 }
 
 // startText is one block for each service and a line on how to go on.

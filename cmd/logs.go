@@ -25,6 +25,7 @@ type logs struct {
 	main     *logfile.File // nil when the log goes to stdout or to the system log
 	sink     io.Closer     // what the observer writes to; nil for the system log, which it closes itself
 	options  logfile.Options
+	console  bool      // a person reads the log as it is written
 	fallback io.Writer // told when a log cannot be written; nil when nobody would read it
 
 	mu     sync.Mutex
@@ -89,6 +90,7 @@ func (r *runner) openObserver(l *logs, o logfile.ObserverOptions) (err error) {
 		}
 		terminal := term.IsTerminal(int(stdout.Fd()))
 		o.Format = r.opts.format(terminal)
+		l.console = o.Format == logfile.Console
 		o.Color = terminal && r.getenv("NO_COLOR") == "" && r.getenv("TERM") != "dumb"
 		l.observer, l.sink = logfile.NewObserver(stdout, o), stdout
 		return nil
