@@ -3,7 +3,7 @@
 // other; a peer or tool that is not installed is named and left out.
 //
 //	make bench-start
-//	go run ./bench/start -gtwistd ./gtwistd -only echo -rounds 9
+//	go run ./bench/start -gtwistd ./gtwistd -only echo -rounds 40
 package main
 
 import (
@@ -40,8 +40,8 @@ func main() {
 	}
 	b := &bench{}
 	flag.StringVar(&b.gtwistd, "gtwistd", "./gtwistd", "the `FILE` to measure, stripped")
-	flag.IntVar(&b.rounds, "rounds", 7, "how often each figure is taken; the median counts")
-	flag.IntVar(&b.seconds, "seconds", 3, "how long the load of each round lasts")
+	flag.IntVar(&b.rounds, "rounds", 15, "how often each figure is taken, rates twice as often because they vary more; the median counts")
+	flag.IntVar(&b.seconds, "seconds", 1, "how long the load of each round lasts")
 	only := flag.String("only", "", "one `GROUP` of figures: start, memory, size, echo or log")
 	flag.Parse()
 

@@ -32,7 +32,7 @@ func (b *bench) start(ctx context.Context) error {
 		{"web detached: prompt is back", "at most 60 ms", b.detached(b.webDetached), b.detached(b.peerDetached)},
 	}
 	for _, figure := range figures {
-		ours, peer, err := alternate(ctx, 3*b.rounds, b.twistd != "", figure.ours, figure.peer)
+		ours, peer, err := alternate(ctx, b.rounds, b.twistd != "", figure.ours, figure.peer)
 		if err != nil {
 			return fmt.Errorf("%s: %w", figure.what, err)
 		}
