@@ -75,11 +75,12 @@ const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = time.Minute
 	maxHeaderBytes = 16 << 10
-	lastWords      = 2 * time.Second // for the answers under way when Serve ends
+	lastWords      = 2 * time.Second // for the answers under way when Serve ends, and once more after their clients are cut off
 )
 
-// Serve answers requests until ctx is done, then removes the socket, waits for the answers under way and returns nil. What
-// is asked of the daemon, and who is refused, goes to log.
+// Serve answers requests until ctx is done, then removes the socket, waits for the answers under way and returns nil. It
+// waits some seconds at most: a Reload that hangs, on a disk for example, must not keep the process from ending, and is an
+// error. What is asked of the daemon, and who is refused, goes to log.
 func (s *Server) Serve(ctx context.Context, log *slog.Logger, a Actions) error {
 	h := &handler{ctx: ctx, log: log, uids: s.uids, actions: a}
 	srv := &http.Server{
@@ -107,7 +108,9 @@ func (s *Server) Serve(ctx context.Context, log *slog.Logger, a Actions) error {
 	if srv.Shutdown(last) != nil {
 		_ = srv.Close() // the rest hangs on clients that do not read
 	}
-	h.finish()
+	if !h.finish(lastWords) {
+		failed = errors.Join(failed, errors.New("what was asked for last has not ended"))
+	}
 	<-served
 	if failed != nil {
 		return fmt.Errorf("control socket %q: %w", s.path, failed)
@@ -146,15 +149,47 @@ type handler struct {
 	uids    []int
 	actions Actions
 
-	running sync.RWMutex // read-locked by each request
-	over    bool
+	mu      sync.Mutex
+	running int           // requests under way
+	idle    chan struct{} // made by finish, which lets no other request begin; closed when the last one has ended
 }
 
-// finish waits for the requests under way and lets no other begin.
-func (h *handler) finish() {
-	h.running.Lock()
-	defer h.running.Unlock()
-	h.over = true
+// begin reports whether a request may run; end follows it then.
+func (h *handler) begin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.idle != nil {
+		return false
+	}
+	h.running++
+	return true
+}
+
+func (h *handler) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running--
+	h.closeIfIdle()
+}
+
+func (h *handler) closeIfIdle() {
+	if h.idle != nil && h.running == 0 {
+		close(h.idle)
+	}
+}
+
+// finish lets no other request begin and reports whether those under way have ended within d.
+func (h *handler) finish(d time.Duration) bool {
+	h.mu.Lock()
+	h.idle = make(chan struct{})
+	h.closeIfIdle()
+	h.mu.Unlock()
+	select {
+	case <-h.idle:
+		return true
+	case <-time.After(d):
+		return false
+	}
 }
 
 func (h *handler) routes() http.Handler {
@@ -164,11 +199,10 @@ func (h *handler) routes() http.Handler {
 	mux.HandleFunc("POST /v1/reload", h.action("reload", h.actions.Reload))
 	mux.HandleFunc("POST /v1/reopen", h.action("reopen", h.actions.Reopen))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.running.RLock()
-		defer h.running.RUnlock()
-		if h.over {
+		if !h.begin() {
 			return
 		}
+		defer h.end()
 		p, _ := r.Context().Value(peerKey{}).(peer)
 		switch {
 		case p.err != nil:

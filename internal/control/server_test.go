@@ -183,6 +183,34 @@ func TestServeWaitsForReload(t *testing.T) {
 	}
 }
 
+func TestHungReloadDoesNotHoldServe(t *testing.T) {
+	path := socket(t)
+	begun, release, released := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	s := listen(t, path)
+	go func() {
+		served <- s.Serve(ctx, slog.New(slog.DiscardHandler), control.Actions{Reload: func(context.Context) error {
+			close(begun)
+			<-release
+			close(released)
+			return nil
+		}})
+	}()
+	answer := make(chan error, 1)
+	go func() { answer <- control.Dial(path).Reload(context.Background()) }()
+	<-begun
+	cancel()
+	if err := <-served; err == nil {
+		t.Error("Serve = nil while a reload hangs, want an error")
+	}
+	if err := <-answer; err == nil {
+		t.Error("Reload = nil, want an error as it was cut off")
+	}
+	close(release)
+	<-released
+}
+
 func TestClientWithoutServer(t *testing.T) {
 	dir := socketDir(t)
 	file := filepath.Join(dir, "file")
