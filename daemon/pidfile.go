@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -41,6 +42,19 @@ func (e *RunningError) Error() string {
 		return fmt.Sprintf("pidfile %s: already running, its pid is not known", e.Path)
 	}
 	return fmt.Sprintf("pidfile %s: already running, pid %d", e.Path, e.PID)
+}
+
+// readPidfile refuses what is too long to be a pidfile.
+func readPidfile(file *os.File) (string, error) {
+	content := make([]byte, maxPidfile+1)
+	n, err := file.ReadAt(content, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", plain(err)
+	}
+	if n > maxPidfile {
+		return "", failuref(os.ErrExist, "remove it or name another file", "it holds something else than a process id")
+	}
+	return string(content[:n]), nil
 }
 
 // parsePID reads the content of a pidfile: digits, perhaps with white space around them.

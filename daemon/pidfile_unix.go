@@ -5,7 +5,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -287,15 +286,9 @@ func examine(file *os.File, how int) (sighting, error) {
 	if err != nil && !seen.held {
 		return sighting{}, fmt.Errorf("lock: %w", err)
 	}
-	content := make([]byte, maxPidfile+1)
-	n, err := file.ReadAt(content, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return sighting{}, plain(err)
+	if seen.content, err = readPidfile(file); err != nil {
+		return sighting{}, err
 	}
-	if n > maxPidfile {
-		return sighting{}, failuref(os.ErrExist, "remove it or name another file", "it holds something else than a process id")
-	}
-	seen.content = string(content[:n])
 	return seen, nil
 }
 

@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -77,18 +76,6 @@ func lockRegion(file *os.File) (held bool, err error) {
 		return true, nil
 	}
 	return false, err
-}
-
-func readPidfile(file *os.File) (string, error) {
-	content := make([]byte, maxPidfile+1)
-	n, err := file.ReadAt(content, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", plain(err)
-	}
-	if n > maxPidfile {
-		return "", failuref(os.ErrExist, "remove it or name another file", "it holds something else than a process id")
-	}
-	return string(content[:n]), nil
 }
 
 // Release gives the pidfile up: it is emptied and removed. If it cannot be removed it stays, empty and unlocked, and the
