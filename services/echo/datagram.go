@@ -22,7 +22,7 @@ func (s *server) answerOn(pc net.PacketConn) error {
 			continue
 		}
 		if _, err := pc.WriteTo(buf[:n], sender); err != nil {
-			s.log.Debug("datagram lost", "client", sender, "bytes", n, "err", err)
+			s.log.Debug("datagram lost", "client", sender, "bytes", n, "error", err)
 		}
 	}
 }

@@ -65,7 +65,8 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 
 // bind adds one socket to those of the server. After an error, env closes what was bound before.
 func (s *server) bind(ctx context.Context, env *plugins.Env, spec string) error {
-	if strings.HasPrefix(spec, "udp:") {
+	// The types of endpoints are not case-sensitive.
+	if kind, _, _ := strings.Cut(spec, ":"); strings.EqualFold(kind, "udp") {
 		pc, err := env.ListenPacket(ctx, spec)
 		if err != nil {
 			return err

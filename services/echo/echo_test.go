@@ -178,7 +178,7 @@ func TestDatagrams(t *testing.T) {
 
 // TestForgedDatagram sends as another echo server on the same port number would, and is not answered.
 func TestForgedDatagram(t *testing.T) {
-	srv := plugintest.Start(t, echo.Plugin(), "--listen", "udp:0:interface=127.0.0.1")
+	srv := plugintest.Start(t, echo.Plugin(), "--listen", "UDP:0:interface=127.0.0.1")
 	addr := srv.Addrs()[0].(*net.UDPAddr)
 	twin, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2), Port: addr.Port}, addr)
 	if err != nil {

@@ -15,7 +15,7 @@ const chunk = 32 << 10
 func (s *server) converse(conn net.Conn) {
 	err := s.echo(conn)
 	if err != nil && !errors.Is(err, net.ErrClosed) {
-		s.log.Debug("connection broken off", "client", conn.RemoteAddr(), "err", err)
+		s.log.Debug("connection broken off", "client", conn.RemoteAddr(), "error", err)
 	}
 }
 
