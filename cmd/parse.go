@@ -37,10 +37,11 @@ func (p *program) parse(args []string) (*invocation, error) {
 		if i > 0 && len(segment) == 0 {
 			return nil, &plugins.UsageError{Reason: `nothing follows the "+"`, Suggestion: "name another service after it, or leave it out"}
 		}
-		root := p.rootCommand(inv)
+		newRoot := p.rootCommand
 		if i > 0 {
-			root = p.partCommand(inv)
+			newRoot = p.partCommand // the other would set the runner's options back to their defaults
 		}
+		root := newRoot(inv)
 		root.SetArgs(segment)
 		command, err := root.ExecuteC()
 		if err != nil {

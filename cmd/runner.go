@@ -139,7 +139,9 @@ func (r *runner) run() (err error) {
 	defer r.closePool()
 	r.endpoints = endpoint.NewSet(r.endpointOptions())
 	defer r.endpoints.Close()
-	if err = r.makeServices(ctx); err != nil {
+	if err = r.makeServices(ctx); ctx.Err() != nil {
+		return fmt.Errorf("start abandoned: %w", context.Cause(ctx))
+	} else if err != nil {
 		return err
 	}
 	stopControl, err := r.startControl(identity)

@@ -79,11 +79,19 @@ func (f *faulty) goWrong(ctx context.Context, how string) error {
 		return ctx.Err()
 	case "stuck":
 		select {}
+	case "file":
+		return untilRemoved("waiting")
 	case "fds":
 		return listDescriptors()
 	case "print":
 		return printInAllWays()
 	}
+	return nil
+}
+
+// untilRemoved creates a file and returns when somebody has removed it.
+func untilRemoved(path string) error {
+	holdFile(path)
 	return nil
 }
 

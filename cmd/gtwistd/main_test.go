@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,12 +25,23 @@ func TestMain(m *testing.M) {
 		"gtwistd-faulty": func() { os.Exit(cmd.Main(faultyPlugin(), echo.Plugin())) },
 		"http":           httpClient,
 		"send":           sendClient,
+		"as":             asUser,
+		"activate":       activate,
+		"terminal":       terminal,
 	})
 }
 
 func TestScripts(t *testing.T) {
+	root := t.TempDir()
+	letIn(t, root)
+	program, err := exec.LookPath("gtwistd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	letIn(t, filepath.Dir(program))
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
+		WorkdirRoot:   root,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup:         setUp,
 		Condition:     condition,
@@ -38,8 +51,23 @@ func TestScripts(t *testing.T) {
 			"await":     awaitCommand,
 			"pids":      pidsCommand,
 			"procstate": procstateCommand,
+			"dead":      deadCommand,
+			"alive":     aliveCommand,
+			"zombie":    zombieCommand,
+			"manager":   managerCommand,
+			"keypair":   keypairCommand,
 		},
 	})
+}
+
+// letIn lets other users pass through dir and the temporary directories above it, for the scripts in which root gives up
+// its rights.
+func letIn(t *testing.T, dir string) {
+	for ; os.Geteuid() == 0 && dir != filepath.Clean(os.TempDir()) && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func setUp(env *testscript.Env) error {
@@ -51,6 +79,7 @@ func setUp(env *testscript.Env) error {
 		env.Setenv(name, port)
 		env.Setenv(strings.Replace(name, "PORT", "ADDR", 1), "127.0.0.1:"+port)
 	}
+	env.Setenv("LOWPORT", lowPort())
 	env.Setenv("GORACE", "atexit_sleep_ms=0")
 	env.Setenv("TZ", "UTC")
 	env.Defer(func() { killAll(env.WorkDir) })
@@ -65,6 +94,17 @@ func freePort(int) (string, error) {
 	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, err
+}
+
+// lowPort is a port that only root can bind, "" if none is free.
+func lowPort() string {
+	for port := 1023; port > 600; port-- {
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			l.Close()
+			return fmt.Sprint(port)
+		}
+	}
+	return ""
 }
 
 // killAll ends what a failed script left running: every process that a pidfile below dir names.
@@ -90,8 +130,11 @@ func readPid(file string) (int, error) {
 }
 
 func condition(name string) (bool, error) {
-	if name == "root" {
-		return os.Geteuid() == 0, nil
+	switch name {
+	case "root": // of Linux, where all that the scripts do as root is possible
+		return os.Geteuid() == 0 && runtime.GOOS == "linux", nil
+	case "namespace": // a mount namespace of its own
+		return exec.Command("unshare", "-m", "true").Run() == nil, nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }

@@ -2,14 +2,10 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
-	"strings"
 	"syscall"
 	"time"
 
@@ -90,93 +86,43 @@ func pidsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// procstate PIDFILE prints what a daemon has to have changed about itself, as /proc of Linux shows it.
-func procstateCommand(ts *testscript.TestScript, neg bool, args []string) {
+// dead FILE waits until the process that a file names is gone or a zombie.
+func deadCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: procstate PIDFILE")
+		ts.Fatalf("usage: dead FILE")
 	}
 	pid, err := readPid(ts.MkAbs(args[0]))
 	ts.Check(err)
-	proc := fmt.Sprintf("/proc/%d/", pid)
-	stat, err := os.ReadFile(proc + "stat")
-	ts.Check(err)
-	// proc(5): after "pid (name)" come state, ppid, pgrp, session, tty_nr.
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	directory, err := os.Readlink(proc + "cwd")
-	ts.Check(err)
-	status, err := os.ReadFile(proc + "status")
-	ts.Check(err)
-	for _, line := range strings.Split(string(status), "\n") {
-		if strings.HasPrefix(line, "Umask:") || strings.HasPrefix(line, "Uid:") || strings.HasPrefix(line, "Groups:") {
-			fmt.Fprintln(ts.Stdout(), strings.Join(strings.Fields(line), " "))
-		}
-	}
-	fmt.Fprintf(ts.Stdout(), "own session: %v\nterminal: %s\ndirectory: %s\nchild of the caller: %v\n",
-		fields[3] == fmt.Sprint(pid), fields[4], directory, fields[1] == fmt.Sprint(os.Getpid()))
+	until(ts, "dead "+args[0], func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return err != nil || regexp.MustCompile(`\) [ZX]`).Match(stat) || syscall.Kill(pid, 0) != nil
+	})
 }
 
-// httpClient is the command `http URL`: it writes the body to stdout and the status line to stderr. With -retry it waits for a listener. With -slow FILE it
-// reads the first bytes, creates FILE and goes on once that is removed again.
-func httpClient() {
-	slow := flag.String("slow", "", "create FILE after the first bytes, go on when it is removed")
-	retry := flag.Bool("retry", false, "try again until there is a listener")
-	flag.Parse()
-	response, err := http.Get(flag.Arg(0))
-	for end := time.Now().Add(patience); *retry && err != nil && time.Now().Before(end); response, err = http.Get(flag.Arg(0)) {
-		time.Sleep(10 * time.Millisecond)
+// alive PIDFILE checks that the process still runs.
+func aliveCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: alive PIDFILE")
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	defer response.Body.Close()
-	fmt.Fprintln(os.Stderr, response.Proto, response.Status)
-	if *slow != "" {
-		io.CopyN(io.Discard, response.Body, 1000)
-		holdFile(*slow)
-		n, err := io.Copy(io.Discard, response.Body)
-		fmt.Println(n+1000, "bytes, error:", err)
-		return
-	}
-	if _, err := io.Copy(os.Stdout, response.Body); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	owner, err := daemon.Probe(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if !owner.Running {
+		ts.Fatalf("%s: nobody holds it", args[0])
 	}
 }
 
-// holdFile creates path and waits until somebody removes it.
-func holdFile(path string) {
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		panic(err)
+// zombie PIDFILE writes the pid of a process that has ended and that nobody waits for before the end of the script.
+func zombieCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: zombie PIDFILE")
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Lstat(path); err != nil {
-			return
-		}
-	}
-}
-
-// sendClient is the command `send NETWORK:ADDRESS TEXT`: it sends a line and prints what comes back.
-func sendClient() {
-	network, address, _ := strings.Cut(os.Args[1], ":")
-	c, err := net.Dial(network, address)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
-	fmt.Fprintln(c, os.Args[2])
-	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
-		io.Copy(os.Stdout, c)
-		return
-	}
-	answer := make([]byte, 64<<10)
-	n, err := c.Read(answer)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Stdout.Write(answer[:n])
+	child := exec.Command("true")
+	ts.Check(child.Start())
+	ts.Defer(func() { _ = child.Wait() })
+	path := ts.MkAbs(args[0])
+	ts.Check(os.WriteFile(path, fmt.Appendln(nil, child.Process.Pid), 0o644))
+	until(ts, "zombie", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child.Process.Pid))
+		return err == nil && regexp.MustCompile(`\) Z`).Match(stat)
+	})
 }

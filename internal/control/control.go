@@ -35,10 +35,11 @@ type Actions struct {
 // Status is what a running gtwistd says about itself. The names of its JSON fields are stable.
 type Status struct {
 	// State is "starting", "running", "reloading" or "stopping".
-	State   string    `json:"state"`
-	PID     int       `json:"pid"`
-	Version string    `json:"version"`
-	Started time.Time `json:"started"`
+	State   string `json:"state"`
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+	// Started is zero, and left out of the JSON, in a Status that a client made of what the pidfile tells.
+	Started time.Time `json:"started,omitzero"`
 	// UptimeSeconds is the time since Started, by a clock that nobody sets back.
 	UptimeSeconds int64 `json:"uptime_seconds"`
 	// Pidfile, Logfile and Rundir are absolute paths; empty where there is none.

@@ -60,6 +60,7 @@ func TestWriteText(t *testing.T) {
 	}{
 		{"full", sample()},
 		{"empty", control.Status{State: "starting", PID: 1, Version: "dev", UptimeSeconds: 5, Started: sample().Started}},
+		{"pidfile", control.Status{State: "running", PID: 4242, Pidfile: "/run/site.pid"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got bytes.Buffer

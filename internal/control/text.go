@@ -11,19 +11,29 @@ import (
 	"unicode"
 )
 
-// WriteText prints s for people: the process, each service with its addresses, connections and report, then the pool.
+// WriteText prints s for people: the process, each service with its addresses, connections and report, then the pool. With a
+// zero Started only what the pidfile tells is known, and nothing else is printed.
 // Control characters in names are quoted, so that they do not reach a terminal. The error is w's.
 func WriteText(w io.Writer, s Status) error {
 	var b bytes.Buffer
-	writeProcess(&b, s)
-	for _, sv := range s.Services {
-		b.WriteByte('\n')
-		writeService(&b, s, sv)
+	if s.Started.IsZero() {
+		fmt.Fprintf(&b, "gtwistd is %s, pid %d\n", clean(s.State), s.PID)
+		table(&b, []Field{{"pidfile", clean(s.Pidfile)}})
+	} else {
+		writeWhole(&b, s)
 	}
-	b.WriteByte('\n')
-	writePool(&b, s.Pool)
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+func writeWhole(b *bytes.Buffer, s Status) {
+	writeProcess(b, s)
+	for _, sv := range s.Services {
+		b.WriteByte('\n')
+		writeService(b, s, sv)
+	}
+	b.WriteByte('\n')
+	writePool(b, s.Pool)
 }
 
 func writeProcess(b *bytes.Buffer, s Status) {
