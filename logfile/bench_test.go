@@ -12,8 +12,8 @@ import (
 const accessLine = `127.0.0.1 - - [20/Nov/2026:09:16:43 +0000] "GET /index.html HTTP/1.1" 200 5120 "-" "curl/8.5.0"`
 
 func BenchmarkWriter(b *testing.B) {
-	for _, format := range []logfile.Format{logfile.Text, logfile.Raw, logfile.JSON} {
-		b.Run(format.String(), func(b *testing.B) {
+	for name, format := range map[string]logfile.Format{"text": logfile.Text, "raw": logfile.Raw, "json": logfile.JSON} {
+		b.Run(name, func(b *testing.B) {
 			o := logfile.NewObserver(io.Discard, logfile.ObserverOptions{Format: format})
 			defer o.Close()
 			w, line := o.Writer("web", slog.LevelInfo), []byte(accessLine)
@@ -26,8 +26,8 @@ func BenchmarkWriter(b *testing.B) {
 }
 
 func BenchmarkLogger(b *testing.B) {
-	for _, format := range []logfile.Format{logfile.Text, logfile.JSON} {
-		b.Run(format.String(), func(b *testing.B) {
+	for name, format := range map[string]logfile.Format{"text": logfile.Text, "json": logfile.JSON} {
+		b.Run(name, func(b *testing.B) {
 			o := logfile.NewObserver(io.Discard, logfile.ObserverOptions{Format: format})
 			defer o.Close()
 			l := o.Logger("web").With("listener", "tcp:8080")

@@ -112,7 +112,7 @@ func (o *Observer) notice(lost int) {
 	}
 	l := o.newLine()
 	l.begin(o, o.now(), o.head("log", level))
-	l.message(o, []byte(text))
+	addMessage(l, o, text)
 	l.end(o)
 	d.out = append(d.out, l.buf...)
 	d.records++

@@ -1,10 +1,6 @@
 package logfile
 
-import (
-	"fmt"
-	"log/slog"
-	"strings"
-)
+import "log/slog"
 
 // Format is the form of a log line.
 type Format int
@@ -18,38 +14,11 @@ const (
 	JSON
 	// Console is for people at a terminal: the time of day, the level, the service, the message.
 	Console
-	// Raw is the message and nothing else, for access logs in files of their own. ParseFormat does not know it.
+	// Raw is the message and nothing else, for access logs in files of their own.
 	Raw
 	// syslog is a digit for the severity, then Text's line without its time.
 	system
 )
-
-var formatNames = [...]string{Text: "text", JSON: "json", Console: "console", Raw: "raw", system: "syslog"}
-
-// ParseFormat returns the format called text, json or console. The error, for any other word, has a hint.
-func ParseFormat(s string) (Format, error) {
-	for _, f := range []Format{Text, JSON, Console} {
-		if strings.EqualFold(s, formatNames[f]) {
-			return f, nil
-		}
-	}
-	return 0, &parseError{fmt.Sprintf("log format %q: unknown", s), "text, json, console or auto"}
-}
-
-func (f Format) String() string {
-	if f < 0 || int(f) >= len(formatNames) {
-		return fmt.Sprintf("Format(%d)", int(f))
-	}
-	return formatNames[f]
-}
-
-// parseError is a word on the command line that means nothing.
-type parseError struct{ text, hint string }
-
-func (e *parseError) Error() string { return e.text }
-
-// Hint says what would be right.
-func (e *parseError) Hint() string { return e.hint }
 
 // levelNames are the four names that levels have in a log; see levelIndex.
 var levelNames = [...]string{"debug", "info", "warn", "error"}

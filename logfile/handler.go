@@ -42,7 +42,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	}
 	l := o.newLine()
 	l.begin(o, t, h.heads[levelIndex(r.Level)])
-	l.messageString(o, r.Message)
+	addMessage(l, o, r.Message)
 	l.buf = append(l.buf, h.pre...)
 	if o.format == JSON {
 		l.jsonAttrs(h, r)
@@ -66,12 +66,8 @@ func (l *line) jsonAttrs(h *handler, r slog.Record) {
 	l.keys = append(l.keys[:0], h.keys...)
 	mark, groups := len(l.buf), h.opened
 	if r.NumAttrs() > 0 {
-		l.jsonOpen(h.groups[h.opened:])
+		base := l.jsonOpen(h.groups[h.opened:])
 		before := len(l.buf)
-		base := 0
-		if len(h.groups) > h.opened {
-			base = len(l.keys)
-		}
 		r.Attrs(func(a slog.Attr) bool {
 			l.jsonAttr(a, base)
 			return true
@@ -87,16 +83,15 @@ func (l *line) jsonAttrs(h *handler, r slog.Record) {
 	}
 }
 
-// jsonOpen opens nested objects. The key of the first is checked against those around it.
-func (l *line) jsonOpen(groups []string) {
-	for i, g := range groups {
-		base := 0
-		if i > 0 {
-			base = len(l.keys)
-		}
+// jsonOpen opens nested objects. The key of the first is checked against those around it; those of the innermost are
+// l.keys[base:].
+func (l *line) jsonOpen(groups []string) (base int) {
+	for _, g := range groups {
 		l.jsonKey(g, base)
 		l.buf = append(l.buf, '{')
+		base = len(l.keys)
 	}
+	return base
 }
 
 // WithAttrs returns a handler whose records all have these attributes.
@@ -113,12 +108,8 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		c.pre = slices.Clip(l.buf)
 		return &c
 	}
-	l.jsonOpen(h.groups[h.opened:])
+	base := l.jsonOpen(h.groups[h.opened:])
 	before := len(l.buf)
-	base := 0
-	if len(h.groups) > h.opened {
-		base = len(l.keys)
-	}
 	for _, a := range attrs {
 		l.jsonAttr(a, base)
 	}

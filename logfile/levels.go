@@ -80,3 +80,11 @@ func parent(name string) string {
 	}
 	return ""
 }
+
+// parseError is a word on the command line that means nothing.
+type parseError struct{ text, hint string }
+
+func (e *parseError) Error() string { return e.text }
+
+// Hint says what would be right.
+func (e *parseError) Hint() string { return e.hint }

@@ -108,27 +108,14 @@ func (l *line) begin(o *Observer, t time.Time, head []byte) {
 	}
 }
 
-func (l *line) messageString(o *Observer, text string) {
+// addMessage writes the message, without the newlines at its end.
+func addMessage[T string | []byte](l *line, o *Observer, text T) {
 	if o.format == JSON {
 		l.buf = appendJSON(l.buf, text)
 		return
 	}
 	start := len(l.buf)
 	l.buf = append(l.buf, text...)
-	l.escape(o, start)
-}
-
-func (l *line) message(o *Observer, text []byte) {
-	if o.format == JSON {
-		l.buf = appendJSON(l.buf, text)
-		return
-	}
-	start := len(l.buf)
-	l.buf = append(l.buf, text...)
-	l.escape(o, start)
-}
-
-func (l *line) escape(o *Observer, start int) {
 	for len(l.buf) > start && (l.buf[len(l.buf)-1] == '\n' || l.buf[len(l.buf)-1] == '\r') {
 		l.buf = l.buf[:len(l.buf)-1]
 	}

@@ -246,7 +246,7 @@ func (w *recordWriter) Write(p []byte) (int, error) {
 	default:
 		l := o.newLine()
 		l.begin(o, o.now(), w.head)
-		l.message(o, text)
+		addMessage(l, o, text)
 		l.end(o)
 		o.add(l.buf, nil, nil, "")
 		o.scratch.Put(l)
