@@ -80,9 +80,9 @@ type Env struct {
 	// ListenPacket does the same for datagrams: "udp:7007".
 	ListenPacket func(ctx context.Context, spec string) (net.PacketConn, error)
 
-	// AccessLog returns a writer for access records. Each Write is one record, with or without a newline at its end;
-	// it is buffered, never blocks and never fails because the disk does. Path "" is the program's own log; any other is a file that is rotated
-	// and reopened together with it, and an error wraps what opening it met. The service closes it.
+	// AccessLog returns a writer for access records. Each Write is one record, with or without a newline at its end; it is
+	// buffered, never blocks and never fails because the disk does. Path "" is the program's own log; any other is a file
+	// that is rotated and reopened together with it, and an error wraps what opening it met. The service closes it.
 	AccessLog func(path string) (io.WriteCloser, error)
 }
 
