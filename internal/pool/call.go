@@ -32,18 +32,28 @@ func (p *Pool) run(fn func() error, result *error) {
 	returned := false
 	defer func() {
 		if !returned {
-			p.panics.Add(1)
 			v := recover()
 			if v == nil {
 				v = errGoexit
 			}
 			*result = &PanicError{Value: v, Stack: callStack()}
 		}
-		p.done.Add(1)
-		p.give()
+		p.finish(returned)
 	}()
 	*result = fn()
 	returned = true
+}
+
+// finish counts a call and gives its slot back.
+func (p *Pool) finish(returned bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	if !returned {
+		p.panics++
+	}
+	p.busy--
+	p.handOut()
 }
 
 // callStack returns the stack without the frames of the panic itself: the first one left is where it happened.

@@ -56,33 +56,31 @@ func (p *Pool) start(ctx context.Context, j *job) {
 		j.end(err)
 		return
 	}
-	if p.take() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slot, err := p.tryTake()
+	if err != nil {
+		j.end(err)
+		return
+	}
+	if slot {
 		p.begin(ctx, j)
 		return
 	}
-	p.hold()
-	defer p.release()
 	var unwatch func() bool
-	w := &waiter{turn: func(err error) {
+	w := p.enqueue(func(err error) {
 		unwatch()
 		if err != nil {
 			j.end(err)
 			return
 		}
 		p.begin(ctx, j)
-	}}
-	switch slot, err := p.join(w); {
-	case err != nil:
-		j.end(err)
-	case slot:
-		p.begin(ctx, j)
-	default:
-		unwatch = context.AfterFunc(ctx, func() {
-			if p.abandon(w) {
-				j.end(ctx.Err())
-			}
-		})
-	}
+	})
+	unwatch = context.AfterFunc(ctx, func() {
+		if p.abandon(w) {
+			j.end(ctx.Err())
+		}
+	})
 }
 
 // begin runs j in a slot that the caller has taken.

@@ -23,15 +23,14 @@ type Stats struct {
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.state.Load()
 	return Stats{
-		Size:       size(s),
-		Busy:       taken(s),
-		Idle:       max(size(s)-taken(s), 0),
+		Size:       p.size,
+		Busy:       p.busy,
+		Idle:       max(p.size-p.busy, 0),
 		Queued:     p.queue.Len(),
 		QueueLimit: p.queueLimit,
-		Done:       p.done.Load(),
-		Panics:     p.panics.Load(),
+		Done:       p.done,
+		Panics:     p.panics,
 		Rejected:   p.rejected,
 		Waited:     p.waits.count,
 		WaitTotal:  p.waits.total,
