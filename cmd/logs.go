@@ -214,9 +214,7 @@ func (l *logs) close(failedStart bool) error {
 	}
 	if failedStart {
 		for _, f := range l.files() {
-			if f.Created() {
-				errs = append(errs, os.Remove(f.Path()))
-			}
+			errs = append(errs, f.Discard())
 		}
 	}
 	return errors.Join(errs...)

@@ -51,7 +51,7 @@ func (f *File) adopt(file *os.File) error {
 	if f.file != nil {
 		f.file.Close()
 	}
-	f.file, f.info, f.torn = file, info, false
+	f.file, f.info, f.wrote, f.torn = file, info, 0, false
 	if f.o.OnOpen != nil {
 		f.o.OnOpen(file)
 	}

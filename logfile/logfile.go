@@ -12,6 +12,7 @@ package logfile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -68,6 +69,7 @@ type File struct {
 	info    fs.FileInfo // of file, for its identity
 	follow  bool        // path can be renamed and opened anew
 	outside bool        // Chroot left the path behind
+	wrote   int64       // how many bytes of file are ours
 	torn    bool        // the last write ended in the middle of a line
 	closed  bool
 	day     int       // the civil day that the file holds, as 20261120
@@ -127,8 +129,18 @@ func special(path string) bool {
 // Path returns the absolute path that Open was given, even after Chroot.
 func (f *File) Path() string { return f.name }
 
-// Created reports whether Open created the file, so that a start that fails can remove it again.
-func (f *File) Created() bool { return f.created }
+// Discard closes the file and removes it again if Open created it and nobody else has written to it since: a start that
+// fails leaves nothing behind, but takes no line of another process away.
+func (f *File) Discard() error {
+	err := f.Close()
+	f.mu.Lock()
+	defer f.unlock()
+	info, missing := os.Lstat(f.path)
+	if !f.created || missing != nil || !os.SameFile(info, f.info) || info.Size() != f.wrote {
+		return err
+	}
+	return errors.Join(err, os.Remove(f.path))
+}
 
 // Write appends p, which is one or more whole lines. It first follows a file that was moved away and rotates if a
 // new day has begun. An error, with the number of bytes that were written, means that lines are lost: the disk is full, or the
@@ -157,9 +169,11 @@ func (f *File) write(p []byte) (int, error) {
 		if _, err := f.file.Write([]byte{'\n'}); err != nil {
 			return 0, err
 		}
+		f.wrote++
 		f.torn = false
 	}
 	n, err := f.file.Write(p)
+	f.wrote += int64(n)
 	f.torn = err != nil && n > 0 && p[n-1] != '\n'
 	if err != nil && !f.info.Mode().IsRegular() && brokenPipe(err) {
 		f.file.Close()

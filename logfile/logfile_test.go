@@ -109,8 +109,8 @@ func TestDays(t *testing.T) {
 	path := filepath.Join(dir, "x.log")
 	c := newClock(t, "2036-11-20 23:59:59")
 	f := open(t, path, logfile.Options{Now: c.Now})
-	if !f.Created() || f.Path() != path {
-		t.Errorf("Created, Path = %v, %q", f.Created(), f.Path())
+	if f.Path() != path {
+		t.Errorf("Path = %q, want %q", f.Path(), path)
 	}
 	write(t, f, "20th")
 	c.set(t, "2036-11-21 00:00:00")
@@ -126,6 +126,37 @@ func TestDays(t *testing.T) {
 		"x-2036-11-21T23-59-59.999.log": "21st\nset back\n21st again\n",
 		"x.log":                         "25th\n",
 	})
+}
+
+func TestDiscard(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		before, other string // what was there, and what somebody else appends
+		want          map[string]string
+	}{
+		{"ours alone", "", "", nil},
+		{"written to by another", "", "other\n", map[string]string{"x.log": "ours\nother\n"}},
+		{"there before", "old\n", "", map[string]string{"x.log": "old\nours\n"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "x.log")
+			if tt.before != "" {
+				if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := open(t, path, logfile.Options{})
+			write(t, f, "ours")
+			if tt.other != "" {
+				write(t, open(t, path, logfile.Options{}), "other")
+			}
+			if err := f.Discard(); err != nil {
+				t.Error(err)
+			}
+			wantContents(t, dir, tt.want)
+		})
+	}
 }
 
 func TestRestartCatchesUp(t *testing.T) {
@@ -144,9 +175,6 @@ func TestRestartCatchesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := open(t, path, logfile.Options{Now: c.Now})
-	if f.Created() {
-		t.Error("Created = true for a file that was there")
-	}
 	write(t, f, "new")
 	wantContents(t, dir, map[string]string{
 		"x-2036-11-22T23-59-59.998.log":    "old\n",
