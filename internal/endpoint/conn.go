@@ -7,89 +7,76 @@ import (
 	"sync/atomic"
 )
 
-// nShards is how many locks an owner's connections are spread over, so that closing them on all cores is no contention.
-const nShards = 16
-
-// registry holds the open connections of one owner.
+// registry holds the open connections of one owner, as a ring of entries.
 type registry struct {
 	accepted, dropped atomic.Uint64
-	shards            [nShards]shard
-}
 
-// shard is a ring of entries; the pad keeps the locks of two shards out of one cache line.
-type shard struct {
 	mu   sync.Mutex
 	head entry
 	n    int
-	_    [64]byte
 }
 
-// entry is a connection's place in a shard. It is part of the connection, which thus needs no memory besides itself.
+// entry is a connection's place in the ring. It is part of the connection, which thus needs no memory besides itself.
 type entry struct {
-	shard      *shard
+	registry   *registry
 	prev, next *entry // next is nil after the entry left
 	conn       io.Closer
 }
 
 func newRegistry() *registry {
 	r := &registry{}
-	for i := range r.shards {
-		h := &r.shards[i].head
-		h.prev, h.next = h, h
-	}
+	r.head.prev, r.head.next = &r.head, &r.head
 	return r
 }
 
 func (r *registry) enter(e *entry, conn io.Closer) {
-	s := &r.shards[r.accepted.Add(1)%nShards]
-	e.shard, e.conn = s, conn
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e.prev, e.next = s.head.prev, &s.head
+	r.accepted.Add(1)
+	e.registry, e.conn = r, conn
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.prev, e.next = r.head.prev, &r.head
 	e.prev.next, e.next.prev = e, e
-	s.n++
+	r.n++
 }
 
 // leave may be called again, by whoever else closes the connection.
 func (e *entry) leave() {
-	e.shard.mu.Lock()
-	defer e.shard.mu.Unlock()
+	r := e.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if e.next == nil {
 		return
 	}
 	e.prev.next, e.next.prev = e.next, e.prev
 	e.prev, e.next = nil, nil
-	e.shard.n--
+	r.n--
 }
 
 func (r *registry) open() int {
-	n := 0
-	for i := range r.shards {
-		s := &r.shards[i]
-		s.mu.Lock()
-		n += s.n
-		s.mu.Unlock()
-	}
-	return n
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n
 }
 
 func (r *registry) closeAll() int {
-	var conns []io.Closer
-	for i := range r.shards {
-		s := &r.shards[i]
-		s.mu.Lock()
-		for e := s.head.next; e != &s.head; e = s.head.next {
-			conns = append(conns, e.conn)
-			s.head.next, e.next.prev = e.next, &s.head
-			e.prev, e.next = nil, nil
-		}
-		s.n = 0
-		s.mu.Unlock()
-	}
+	conns := r.takeAll()
 	for _, c := range conns {
 		c.Close()
 	}
 	return len(conns)
+}
+
+func (r *registry) takeAll() []io.Closer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var conns []io.Closer
+	for e := r.head.next; e != &r.head; e = r.head.next {
+		conns = append(conns, e.conn)
+		r.head.next, e.next.prev = e.next, &r.head
+		e.prev, e.next = nil, nil
+	}
+	r.n = 0
+	return conns
 }
 
 // tcpConn is a TCP connection of the set.
