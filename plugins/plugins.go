@@ -58,7 +58,8 @@ type Reloader interface {
 }
 
 // Reporter is an optional ability of a Service: Report returns what `gtwistd status` and the start-up text show beside
-// the addresses, such as a root directory. It is called from any goroutine, from Make's return until Serve's.
+// the addresses, such as a root directory. It is called from any goroutine, at any time after Make, even when Serve has
+// returned while other services still stop.
 type Reporter interface {
 	Report() []slog.Attr
 }
