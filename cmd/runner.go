@@ -64,6 +64,13 @@ func (o *options) resolve(detached bool) (paths, error) {
 			return paths{}, fmt.Errorf("starting directory: %w", err)
 		}
 	}
+	if o.chroot != "" {
+		root, err := filepath.Abs(o.chroot)
+		if err != nil {
+			return paths{}, fmt.Errorf("starting directory: %w", err)
+		}
+		p.rundir = filepath.Join(root, filepath.Join("/", o.rundir))
+	}
 	if p.pidfile != "" {
 		p.socket = control.SocketPath(p.pidfile)
 	}
