@@ -168,6 +168,7 @@ func (r *runner) run() (err error) {
 	if err = r.confine(identity); err != nil {
 		return err
 	}
+	r.state.Store(running) // whoever reads that it is ready may ask for a reload at once
 	if err = r.announce(redirection); err != nil {
 		return err
 	}

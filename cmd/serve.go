@@ -40,7 +40,6 @@ func (r *runner) serve() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	defer r.tasks.Wait()
-	r.state.Store(running)
 
 	outcomes := make(chan outcome, len(r.services))
 	serving := map[string]bool{}

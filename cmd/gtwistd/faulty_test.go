@@ -81,6 +81,8 @@ func (f *faulty) goWrong(ctx context.Context, how string) error {
 		select {}
 	case "file":
 		return untilRemoved("waiting")
+	case "environment":
+		fmt.Println("NOTIFY_SOCKET=" + os.Getenv("NOTIFY_SOCKET"))
 	case "fds":
 		return listDescriptors()
 	case "print":

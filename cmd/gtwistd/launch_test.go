@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -85,7 +86,10 @@ func terminal() {
 		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	}, func() {
 		slave.Close()
-		<-shown
+		select {
+		case <-shown:
+		case <-time.After(300 * time.Millisecond): // something still runs there; the terminal is closed in its face
+		}
 	})
 }
 

@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		"as":             asUser,
 		"activate":       activate,
 		"terminal":       terminal,
+		"jsonlines":      jsonLines,
+		"manager":        manager,
 	})
 }
 
@@ -54,7 +56,7 @@ func TestScripts(t *testing.T) {
 			"dead":      deadCommand,
 			"alive":     aliveCommand,
 			"zombie":    zombieCommand,
-			"manager":   managerCommand,
+			"running":   runningCommand,
 			"keypair":   keypairCommand,
 		},
 	})
@@ -133,6 +135,15 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "root": // of Linux, where all that the scripts do as root is possible
 		return os.Geteuid() == 0 && runtime.GOOS == "linux", nil
+	case "syslog":
+		_, err := os.Stat("/dev/log")
+		return err == nil, nil
+	case "ipv6":
+		l, err := net.Listen("tcp6", "[::1]:0")
+		if err != nil {
+			return false, nil
+		}
+		return true, l.Close()
 	case "namespace": // a mount namespace of its own
 		return exec.Command("unshare", "-m", "true").Run() == nil, nil
 	}

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -124,5 +129,28 @@ func zombieCommand(ts *testscript.TestScript, neg bool, args []string) {
 	until(ts, "zombie", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child.Process.Pid))
 		return err == nil && regexp.MustCompile(`\) Z`).Match(stat)
+	})
+}
+
+// running PIDFILE waits until the process behind a pidfile answers on its control socket that it runs.
+func runningCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: running PIDFILE")
+	}
+	socket := strings.TrimSuffix(ts.MkAbs(args[0]), ".pid") + ".sock"
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	until(ts, "running "+args[0], func() bool {
+		response, err := client.Get("http://gtwistd/v1/status")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		var status struct{ State string }
+		return json.NewDecoder(response.Body).Decode(&status) == nil && status.State == "running"
 	})
 }

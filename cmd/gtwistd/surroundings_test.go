@@ -1,51 +1,42 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
+	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// manager SOCKET FILE ADDRESS is a service manager: it writes each message of sd_notify(3) to FILE, and behind READY=1
-// whether ADDRESS accepts connections at that moment.
-func managerCommand(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: manager SOCKET FILE ADDRESS")
-	}
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: ts.MkAbs(args[0]), Net: "unixgram"})
-	ts.Check(err)
-	file, err := os.Create(ts.MkAbs(args[1]))
-	ts.Check(err)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		message := make([]byte, 4096)
-		for {
-			n, err := c.Read(message)
-			if err != nil {
-				return
-			}
-			text := strings.ReplaceAll(string(message[:n]), "\n", " ")
-			if text == "READY=1" {
-				text += bindState(args[2])
-			}
-			file.WriteString(text + "\n")
+// manager is the command `manager SOCKET FILE ADDRESS`, a service manager: it writes each message of sd_notify(3) to FILE,
+// and behind READY=1 whether ADDRESS accepts connections at that moment.
+func manager() {
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: os.Args[1], Net: "unixgram"})
+	exitOn(err)
+	file, err := os.Create(os.Args[2])
+	exitOn(err)
+	for message := make([]byte, 4096); ; {
+		n, err := c.Read(message)
+		exitOn(err)
+		text := strings.ReplaceAll(string(message[:n]), "\n", " ")
+		if text == "READY=1" {
+			text += bindState(os.Args[3])
 		}
-	}()
-	ts.Defer(func() {
-		c.Close()
-		<-done
-		file.Close()
-	})
+		_, err = fmt.Fprintln(file, text)
+		exitOn(err)
+	}
 }
 
 func bindState(address string) string {
@@ -75,5 +66,26 @@ func keypairCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	for i, block := range []*pem.Block{{Type: "PRIVATE KEY", Bytes: secret}, {Type: "CERTIFICATE", Bytes: certificate}} {
 		ts.Check(os.WriteFile(ts.MkAbs(args[i]), pem.EncodeToMemory(block), 0o600))
+	}
+}
+
+// jsonLines is the command `jsonlines FILE`: it prints each JSON object of a log as SERVICE LEVEL MESSAGE KEY=VALUE…, and
+// fails if a line is none.
+func jsonLines() {
+	data, err := os.ReadFile(os.Args[1])
+	exitOn(err)
+	for line := range bytes.Lines(data) {
+		var record map[string]any
+		exitOn(json.Unmarshal(line, &record))
+		_, err := time.Parse(time.RFC3339, fmt.Sprint(record["time"]))
+		exitOn(err)
+		text := fmt.Sprint(record["service"], " ", record["level"], " ", record["msg"])
+		for _, known := range []string{"time", "service", "level", "msg"} {
+			delete(record, known)
+		}
+		for _, key := range slices.Sorted(maps.Keys(record)) {
+			text += fmt.Sprint(" ", key, "=", record[key])
+		}
+		fmt.Println(strings.ReplaceAll(text, "\n", `\n`))
 	}
 }
