@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
+	"unicode"
 
 	"github.com/gtwistd/gtwistd/daemon"
 )
@@ -58,7 +58,7 @@ func (r *runner) startText(took time.Duration) string {
 	for _, s := range r.services {
 		lines := r.urls(s)
 		for _, attr := range s.report() {
-			lines = append(lines, attr.Key+" "+attr.Value.String())
+			lines = append(lines, attr.Key+" "+printable(attr.Value.String()))
 		}
 		indent := strings.Repeat(" ", len(s.name)+2)
 		fmt.Fprintf(&b, "%s: %s\n", s.name, strings.Join(lines, "\n"+indent))
@@ -76,11 +76,11 @@ func (r *runner) startText(took time.Duration) string {
 
 func (r *runner) howToStop() string {
 	switch {
-	case r.parent == nil && term.IsTerminal(int(os.Stdin.Fd())):
+	case r.parent == nil && r.terminal != nil:
 		return "Ctrl-C"
-	case r.opts.pidfile == "":
+	case r.opts.pidfile == "" || r.parent == nil:
 		return fmt.Sprintf("kill %d", os.Getpid())
-	case r.opts.pidfile == "gtwistd.pid":
+	case r.opts.pidfile == defaultPidfile:
 		return r.name + " stop"
 	}
 	return fmt.Sprintf("%s --pidfile %s stop", r.name, r.opts.pidfile)
@@ -95,4 +95,12 @@ func (r *runner) urls(s *service) []string {
 		}
 	}
 	return urls
+}
+
+// printable quotes a value that would do something to a terminal.
+func printable(s string) string {
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return strconv.Quote(s)
+	}
+	return s
 }

@@ -118,11 +118,20 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// hintOf returns the hint of the first error in the chain that gives one.
+// hintOf returns the hint of the outermost error in the chain that has one to give.
 func hintOf(err error) string {
-	var hinter interface{ Hint() string }
-	if errors.As(err, &hinter) {
+	if hinter, ok := err.(interface{ Hint() string }); ok && hinter.Hint() != "" {
 		return hinter.Hint()
+	}
+	switch wrapper := err.(type) {
+	case interface{ Unwrap() error }:
+		return hintOf(wrapper.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range wrapper.Unwrap() {
+			if hint := hintOf(inner); hint != "" {
+				return hint
+			}
+		}
 	}
 	return ""
 }

@@ -33,15 +33,20 @@ func (p *program) controlCommands(inv *invocation) []*cobra.Command {
 	status := p.controlCommand(inv, "status", "show state, listeners, open connections and the worker pool", func(t *target, ctx context.Context) error {
 		return t.status(ctx, asJSON)
 	})
+	now := false
+	stop := p.controlCommand(inv, "stop", "stop it and wait until it is gone", func(t *target, ctx context.Context) error {
+		return t.stop(ctx, now)
+	})
+	stop.Flags().BoolVar(&now, "now", false, "close open connections at once instead of waiting for them")
 	status.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
 	logs := p.controlCommand(inv, "logs", "show the end of the log", func(t *target, ctx context.Context) error {
 		return t.logs(ctx, inv.opts, lines, follow)
 	})
 	logs.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now on")
-	logs.Flags().IntVarP(&lines, "lines", "n", lines, "how many records to begin with, in `RECORDS`")
+	logs.Flags().IntVarP(&lines, "lines", "n", lines, "begin with the last `N` records")
 	return []*cobra.Command{
 		status,
-		p.controlCommand(inv, "stop", "stop it and wait until it is gone", (*target).stop),
+		stop,
 		p.controlCommand(inv, "reload", "reopen the log and let each service read its files anew", (*target).reload),
 		p.controlCommand(inv, "reopen", "open log files anew that were moved away", (*target).reopen),
 		logs,
@@ -56,7 +61,7 @@ func (p *program) controlCommand(inv *invocation, name, summary string, do func(
 		Annotations: map[string]string{"kind": "control"},
 		Args:        noArguments(p.registry),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.applyEnv(c.Root().Flags(), ""); err != nil {
+			if _, err := p.applyEnv(c.Root().Flags(), ""); err != nil {
 				return err
 			}
 			if pidfile == "" {
@@ -65,7 +70,7 @@ func (p *program) controlCommand(inv *invocation, name, summary string, do func(
 			inv.action = func(ctx context.Context) error {
 				ctx, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 				defer cancel()
-				t, err := p.find(pidfile)
+				t, err := p.find(ctx, pidfile)
 				if err != nil {
 					return err
 				}
@@ -75,13 +80,13 @@ func (p *program) controlCommand(inv *invocation, name, summary string, do func(
 		},
 	}
 	c.Flags().SortFlags = false
-	c.Flags().StringVar(&pidfile, "pidfile", "", "`FILE` of the running process (default gtwistd.pid)")
+	c.Flags().StringVar(&pidfile, "pidfile", "", "the pidfile `FILE` of the process to talk to (default gtwistd.pid, or the runner's --pidfile)")
 	return c
 }
 
-// find looks at the pidfile's lock, which tells whether the process runs; its socket, which the process may not have, is
-// tried later.
-func (p *program) find(pidfile string) (*target, error) {
+// find looks at the pidfile's lock, which tells whether the process runs. A pidfile that somebody removed leaves the
+// socket to ask.
+func (p *program) find(ctx context.Context, pidfile string) (*target, error) {
 	if pidfile == "" {
 		return nil, plugins.Usagef("--pidfile is empty: there is nothing to find the process by")
 	}
@@ -89,50 +94,60 @@ func (p *program) find(pidfile string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner, err := daemon.Probe(path)
-	if err != nil {
-		return nil, err
+	t := &target{program: p, pidfile: pidfile, client: control.Dial(control.SocketPath(path))}
+	t.owner, err = t.look(ctx)
+	return t, err
+}
+
+func (t *target) look(ctx context.Context) (daemon.Owner, error) {
+	owner, err := daemon.Probe(t.pidfile)
+	if err != nil || owner.Running {
+		return owner, err
 	}
-	return &target{program: p, pidfile: pidfile, owner: owner, client: control.Dial(control.SocketPath(path))}, nil
+	if status, err := t.askStatus(ctx); err == nil {
+		return daemon.Owner{PID: status.PID, Running: true}, nil
+	}
+	return owner, nil
 }
 
 func (t *target) mustRun() error {
 	if t.owner.Running {
 		return nil
 	}
-	return &exitError{error: fmt.Errorf("not running: nobody holds pidfile %s", t.pidfile), code: exitNotRunning}
+	return &exitError{fmt.Errorf("not running: nobody holds pidfile %s", t.pidfile), exitNotRunning, ""}
 }
 
 func (t *target) status(ctx context.Context, asJSON bool) error {
-	status := control.Status{State: stopped, Pidfile: t.pidfile}
-	if t.owner.Running {
-		var err error
-		if status, err = t.askStatus(ctx); unreachable(err) {
-			status = control.Status{State: running, PID: t.owner.PID, Pidfile: t.pidfile}
-			fmt.Fprintf(t.stderr, "%s: note: %v; only what the pidfile tells is shown\n", t.name, err)
-		} else if err != nil {
+	if !t.owner.Running {
+		if !asJSON {
+			return t.mustRun()
+		}
+		if err := t.writeJSON(map[string]string{"state": stopped, "pidfile": t.pidfile}); err != nil {
 			return err
 		}
+		return silentExit(exitNotRunning)
+	}
+	status, err := t.askStatus(ctx)
+	if unreachable(err) {
+		status = control.Status{State: running, PID: t.owner.PID, Pidfile: t.pidfile}
+		fmt.Fprintf(t.stderr, "%s: note: %v; only what the pidfile tells is shown\n", t.name, err)
+	} else if err != nil {
+		return err
 	}
 	if asJSON {
-		encoder := json.NewEncoder(t.stdout)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(status); err != nil {
-			return err
-		}
-		if !t.owner.Running {
-			return silentExit(exitNotRunning)
-		}
-		return nil
-	}
-	if err := t.mustRun(); err != nil {
-		return err
+		return t.writeJSON(status)
 	}
 	return control.WriteText(t.stdout, status)
 }
 
+func (t *target) writeJSON(v any) error {
+	encoder := json.NewEncoder(t.stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
 // stop returns when the process has let go of its pidfile.
-func (t *target) stop(ctx context.Context) error {
+func (t *target) stop(ctx context.Context, now bool) error {
 	if err := t.mustRun(); err != nil {
 		return err
 	}
@@ -143,7 +158,7 @@ func (t *target) stop(ctx context.Context) error {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		owner, err := daemon.Probe(t.pidfile)
+		owner, err := t.look(ctx)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -151,9 +166,15 @@ func (t *target) stop(ctx context.Context) error {
 			fmt.Fprintf(t.stdout, "stopped, pid %d\n", t.owner.PID)
 			return nil
 		}
+		if now { // of the signals on top of a stop that is under way, the second allows no grace
+			if err := t.signal(syscall.SIGTERM); err != nil {
+				return err
+			}
+		}
 		select {
 		case <-patience:
-			fmt.Fprintf(t.stderr, "%s: waiting for open connections of pid %d; Ctrl-C leaves it to itself\n", t.name, t.owner.PID)
+			fmt.Fprintf(t.stderr, "%s: pid %d waits for open connections; Ctrl-C leaves it to itself, %s stop --now closes them\n",
+				t.name, t.owner.PID, t.name)
 		case <-poll.C:
 		case <-ctx.Done():
 			return fmt.Errorf("pid %d is still stopping", t.owner.PID)
@@ -165,14 +186,22 @@ func (t *target) reload(ctx context.Context) error {
 	if err := t.mustRun(); err != nil {
 		return err
 	}
-	return t.ask(ctx, t.client.Reload, hangup)
+	if err := t.ask(ctx, t.client.Reload, hangup); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(t.stdout, "reloaded, pid %d\n", t.owner.PID)
+	return err
 }
 
 func (t *target) reopen(ctx context.Context) error {
 	if err := t.mustRun(); err != nil {
 		return err
 	}
-	return t.ask(ctx, t.client.Reopen, userSignal1)
+	if err := t.ask(ctx, t.client.Reopen, userSignal1); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(t.stdout, "logs reopened, pid %d\n", t.owner.PID)
+	return err
 }
 
 // ask asks over the socket, and with a signal if there is nobody at the socket.
@@ -184,11 +213,16 @@ func (t *target) ask(ctx context.Context, request func(context.Context) error, s
 	if t.owner.PID == 0 {
 		return fmt.Errorf("%w, and pidfile %s does not tell the pid", err, t.pidfile)
 	}
+	return t.signal(sig)
+}
+
+// signal takes a process that has just ended for one that obeyed.
+func (t *target) signal(sig syscall.Signal) error {
 	process, err := os.FindProcess(t.owner.PID)
 	if err == nil {
 		err = process.Signal(sig)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("signal pid %d: %w", t.owner.PID, err)
 	}
 	return nil
@@ -223,7 +257,18 @@ func (t *target) logs(ctx context.Context, o *options, lines int, follow bool) e
 		}
 	}
 	if path == "" {
-		path = "gtwistd.log"
+		path = defaultLogfile
+	}
+	if lines < 0 {
+		return plugins.Usagef("logs: --lines %d: not a number of records", lines)
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &exitError{fmt.Errorf("there is no log %s", path), exitFailed, "--logfile FILE before the command names another"}
+	}
+	if err == nil && info.Size() == 0 {
+		fmt.Fprintf(t.stderr, "%s: note: %s is empty since %s; earlier records are in the rotated files beside it\n",
+			t.name, path, info.ModTime().Format(time.DateTime))
 	}
 	return control.Tail(ctx, t.stdout, path, lines, follow)
 }

@@ -1,7 +1,8 @@
 package cmd
 
 import (
-	"fmt"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -31,29 +32,55 @@ func documentEnv(fs *pflag.FlagSet, plugin string) {
 // are gone.
 func hasEnv(f *pflag.Flag) bool { return !f.Hidden && f.Name != "help" && f.Name != "version" }
 
-// applyEnv sets the options that the command line left alone from the environment. A repeatable option takes one value
-// a line. An empty variable counts as unset, except that it can empty a string option that has a default.
-func (p *program) applyEnv(fs *pflag.FlagSet, plugin string) error {
-	var first error
+// applyEnv sets the options that the command line left alone from the environment, and returns the names of the variables
+// that it used. A repeatable option takes one value a line. An empty variable counts as unset, except that it can empty a
+// string option that has a default.
+func (p *program) applyEnv(fs *pflag.FlagSet, plugin string) (used []string, err error) {
 	env := environment(p.environ())
 	fs.VisitAll(func(f *pflag.Flag) {
 		name := envName(plugin, f.Name)
 		value, set := env[name]
-		if !set || f.Changed || first != nil || !hasEnv(f) || value == "" && f.Value.Type() != "string" {
+		if !set || f.Changed || err != nil || !hasEnv(f) || value == "" && f.DefValue == "" || value == "" && f.Value.Type() != "string" {
 			return
 		}
+		used = append(used, name)
 		values := []string{value}
 		if _, repeatable := f.Value.(pflag.SliceValue); repeatable {
 			values = strings.Split(strings.TrimRight(value, "\n"), "\n")
 		}
 		for _, v := range values {
-			if err := fs.Set(f.Name, v); err != nil {
-				first = &plugins.UsageError{Reason: fmt.Sprintf("environment %s=%q: %v", name, v, cause(err))}
+			if setErr := fs.Set(f.Name, v); setErr != nil {
+				var bad *pflag.InvalidValueError
+				if errors.As(setErr, &bad) {
+					setErr = bad.Unwrap()
+				}
+				err = plugins.Usagef("environment %s=%s: %s", name, quoted(v), why(f, setErr))
 				return
 			}
 		}
 	})
-	return first
+	return used, err
+}
+
+// strayVariables are those that look like twins of options but are none: typing errors, most likely.
+func (p *program) strayVariables() []string {
+	known := map[string]bool{}
+	root := p.rootCommand(&invocation{opts: newOptions()})
+	root.Flags().VisitAll(func(f *pflag.Flag) { known[envName("", f.Name)] = hasEnv(f) })
+	for _, plugin := range p.registry.All() {
+		service, _, err := root.Find([]string{plugin.Name})
+		if err == nil {
+			service.Flags().VisitAll(func(f *pflag.Flag) { known[envName(plugin.Name, f.Name)] = hasEnv(f) })
+		}
+	}
+	var stray []string
+	for name := range environment(p.environ()) {
+		if strings.HasPrefix(name, "GTWISTD_") && !known[name] {
+			stray = append(stray, name)
+		}
+	}
+	slices.Sort(stray)
+	return stray
 }
 
 func environment(list []string) map[string]string {

@@ -1,10 +1,13 @@
 package cmd
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,13 +18,15 @@ import (
 )
 
 // help writes the manual of one command: the whole program's for the root.
-func (p *program) help(c *cobra.Command) {
-	w, width := c.OutOrStdout(), p.helpWidth()
+func (p *program) help(c *cobra.Command) error {
+	var text bytes.Buffer
 	if c.HasParent() {
-		commandHelp(w, c, width)
-		return
+		commandHelp(&text, c, p.helpWidth())
+	} else {
+		p.rootHelp(&text, c, p.helpWidth())
 	}
-	p.rootHelp(w, c, width)
+	_, err := p.stdout.Write(text.Bytes())
+	return err
 }
 
 // helpWidth is the terminal's, kept between what is readable and what fits; 100 columns elsewhere.
@@ -30,7 +35,7 @@ func (p *program) helpWidth() int {
 	if err != nil {
 		return 100
 	}
-	return max(60, min(width, 120))
+	return max(40, min(width, 120))
 }
 
 func (p *program) rootHelp(w io.Writer, root *cobra.Command, width int) {
@@ -52,6 +57,10 @@ Services (%[1]s SERVICE --help for the options of one):
 		fmt.Fprintf(w, "\n%s:\n%s", group.title, group.flags.FlagUsagesWrapped(width))
 	}
 	fmt.Fprintf(w, `
+Other options:
+  -h, --help      show this text; after a service or command, that one's
+  -v, --version   print the version
+
 Runner options come before the first service. An option that the command line does not set is taken from the environment
 variable in brackets; a repeatable option takes one value a line there.
 
@@ -76,7 +85,7 @@ More: %[1]s help endpoints
 `, p.name)
 }
 
-// list writes the commands of one kind, the services in the order of the registry.
+// list writes the commands of one kind, in alphabetical order.
 func list(w io.Writer, root *cobra.Command, kind string) {
 	for _, c := range root.Commands() {
 		if c.Annotations["kind"] == kind && (c.IsAvailableCommand() || c.Name() == "help") {
@@ -90,7 +99,7 @@ func commandHelp(w io.Writer, c *cobra.Command, width int) {
 	if c.Long != "" {
 		text = c.Long
 	}
-	fmt.Fprintf(w, "%s: %s\n\nUsage:\n  %s\n", c.CommandPath(), text, c.UseLine())
+	fmt.Fprintf(w, "%s: %s\n\nUsage:\n  %s\n", c.CommandPath(), text, strings.TrimSuffix(c.UseLine(), "[flags]")+"[options]")
 	if c.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "\nCommands:\n")
 		list(w, c, "")
@@ -132,19 +141,50 @@ Port 0 takes a free port; the start-up text says which.
 
 func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND | endpoints]",
-		Short: "show the manual of the program, a service, a command or the endpoint strings",
+		Use:                   "help [SERVICE | COMMAND | endpoints]",
+		Short:                 "show the manual of the program, a service, a command or the endpoint strings",
+		DisableFlagsInUseLine: true,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 1 && args[0] == "endpoints" {
+			switch len(args) {
+			case 0:
+				return root.Help()
+			case 1:
+			default:
+				return plugins.Usagef("help: one name at a time, not %s", quoted(strings.Join(args, " ")))
+			}
+			if args[0] == "endpoints" {
 				_, err := io.WriteString(p.stdout, endpointsTopic)
 				return err
 			}
-			c, _, err := root.Find(args)
-			if err != nil || c == root && len(args) > 0 {
-				return plugins.Usagef("help: no command or topic %q", strings.Join(args, " "))
+			for _, c := range root.Commands() {
+				if c.Name() == args[0] {
+					c.InitDefaultHelpFlag()
+					return c.Help()
+				}
 			}
-			c.InitDefaultHelpFlag()
-			return c.Help()
+			return p.unknownCommand(root, args[0])
+		},
+	}
+}
+
+func (p *program) completionCommand(root *cobra.Command) *cobra.Command {
+	shells := map[string]func(io.Writer) error{
+		"bash":       func(w io.Writer) error { return root.GenBashCompletionV2(w, true) },
+		"zsh":        root.GenZshCompletion,
+		"fish":       func(w io.Writer) error { return root.GenFishCompletion(w, true) },
+		"powershell": root.GenPowerShellCompletionWithDesc,
+	}
+	return &cobra.Command{
+		Use:                   "completion bash|zsh|fish|powershell",
+		Short:                 "print a script that completes options and commands in a shell",
+		Long:                  "print a script that completes options and commands in a shell. For the current one: source <(gtwistd completion bash)",
+		DisableFlagsInUseLine: true,
+		ValidArgs:             slices.Sorted(maps.Keys(shells)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || shells[args[0]] == nil {
+				return plugins.Usagef("completion: name one shell: bash, zsh, fish or powershell")
+			}
+			return shells[args[0]](p.stdout)
 		},
 	}
 }
@@ -156,7 +196,9 @@ func (p *program) pluginsCommand() *cobra.Command {
 		Args:  noArguments(p.registry),
 		RunE: func(*cobra.Command, []string) error {
 			for _, plugin := range p.registry.All() {
-				fmt.Fprintf(p.stdout, "%-11s %s\n", plugin.Name, plugin.Summary)
+				if _, err := fmt.Fprintf(p.stdout, "%-11s %s\n", plugin.Name, plugin.Summary); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
@@ -169,10 +211,14 @@ func (p *program) versionCommand() *cobra.Command {
 		Short: "print the version of gtwistd and of the Go runtime",
 		Args:  noArguments(p.registry),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(p.stdout, "gtwistd %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := io.WriteString(p.stdout, versionLine())
 			return err
 		},
 	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("gtwistd %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version is the module's, as the Go command recorded it: a tag, a commit, or "(devel)".

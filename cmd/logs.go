@@ -98,7 +98,7 @@ func (r *runner) openObserver(l *logs, o logfile.ObserverOptions) (err error) {
 	options := l.options
 	options.OnOpen = crashInto
 	if l.main, err = logfile.Open(r.paths.logfile, options); err != nil {
-		return fmt.Errorf("log: %w", err)
+		return err // names the log file
 	}
 	o.Format = r.opts.format(false)
 	l.observer, l.sink = logfile.NewObserver(l.main, o), l.main

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -62,7 +61,7 @@ type optionGroup struct {
 func (o *options) groups() []optionGroup {
 	process := newFlagSet()
 	process.BoolVarP(&o.nodaemon, "nodaemon", "n", false, "stay in front instead of detaching; pid 1 and a service manager that sets NOTIFY_SOCKET have this by themselves")
-	process.StringVar(&o.pidfile, "pidfile", "gtwistd.pid", "write the process id to `FILE` and lock it; the control socket lies beside it; empty for neither")
+	process.StringVar(&o.pidfile, "pidfile", defaultPidfile, "write the process id to `FILE` and lock it; the control socket lies beside it; empty for neither")
 	process.StringVarP(&o.rundir, "rundir", "d", ".", "change to `DIR` once the services are bound; relative paths mean the starting directory all the same")
 	process.Var(&o.grace, "grace", "how long a stop waits for open connections before it closes them")
 	process.IntVar(&o.poolSize, "pool-size", 64, "how many blocking calls (file system, hashing) run at once, in `CALLS`")
@@ -106,7 +105,7 @@ func newFlagSet() *pflag.FlagSet {
 func (o *options) check() error {
 	for _, f := range o.obsolete {
 		if f.given && f.hint != "" {
-			return &plugins.UsageError{Reason: fmt.Sprintf("--%s is an option of twistd that gtwistd does not have", f.name), Suggestion: f.hint}
+			return &plugins.UsageError{Reason: f.dashed() + " is an option of twistd that gtwistd does not have", Suggestion: f.hint}
 		}
 	}
 	if o.poolSize < 1 {
@@ -114,12 +113,12 @@ func (o *options) check() error {
 	}
 	var err error
 	if o.levels, err = logfile.ParseLevels(o.logLevel); err != nil {
-		return &plugins.UsageError{Reason: fmt.Sprintf("--log-level %q: %v", o.logLevel, err), Suggestion: hintOf(err)}
+		return &plugins.UsageError{Reason: "--log-level: " + err.Error(), Suggestion: hintOf(err)}
 	}
 	if o.umask != "" {
 		mask, err := daemon.ParseUmask(o.umask)
 		if err != nil {
-			return plugins.Usagef("--umask %q: %v", o.umask, err)
+			return plugins.Usagef("--%v", err)
 		}
 		o.umaskValue = &mask
 	}
@@ -136,6 +135,13 @@ type obsoleteFlag struct {
 	takesValue  bool
 	note, hint  string
 	given       bool
+}
+
+func (f *obsoleteFlag) dashed() string {
+	if f.short != "" {
+		return "-" + f.short + ", --" + f.name
+	}
+	return "--" + f.name
 }
 
 func (f *obsoleteFlag) String() string   { return "" }
@@ -174,7 +180,7 @@ func (o *options) notes() []string {
 	var notes []string
 	for _, f := range o.obsolete {
 		if f.given && f.hint == "" {
-			notes = append(notes, fmt.Sprintf("--%s has no effect: %s", f.name, f.note))
+			notes = append(notes, f.dashed()+" has no effect: "+f.note)
 		}
 	}
 	return notes

@@ -26,6 +26,7 @@ func (p *program) detach(o *options) error {
 	if err != nil {
 		return fmt.Errorf("detach: %w", err)
 	}
+	survivePipes()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	result, err := daemon.Detach(ctx, daemon.Program{
@@ -42,8 +43,10 @@ func (p *program) detach(o *options) error {
 		}
 		return err
 	}
-	_, err = fmt.Fprint(p.stdout, result.Text)
-	return err
+	if _, err := fmt.Fprint(p.stdout, result.Text); err != nil {
+		fmt.Fprintf(p.stderr, "%s: note: running with pid %d, but %v\n", p.name, result.PID, err)
+	}
+	return nil
 }
 
 // cleanUpAfter takes away what a copy that died without a word left: its pidfile, unless somebody else has it by now, and
@@ -61,6 +64,33 @@ func cleanUpAfter(pid int, pidfile string) error {
 		return errors.Join(err, held.Release())
 	}
 	return held.Release()
+}
+
+// adviseOnPidfile adds what a person can do who cannot have the pidfile.
+func (r *runner) adviseOnPidfile(err error) error {
+	var running *daemon.RunningError
+	switch {
+	case errors.As(err, &running):
+		stop := r.name + " stop"
+		if r.opts.pidfile != defaultPidfile {
+			stop = fmt.Sprintf("%s --pidfile %s stop", r.name, r.opts.pidfile)
+		}
+		return &exitError{err, exitFailed, stop + " ends it; another --pidfile runs one beside it"}
+	case errors.Is(err, os.ErrPermission) && hintOf(err) == "":
+		return &exitError{err, exitFailed, "--pidfile= runs without one, --pidfile FILE puts it elsewhere"}
+	}
+	return err
+}
+
+// mayBecome tells an ordinary user early what only root can do.
+func mayBecome(identity *daemon.Identity) error {
+	if identity == nil || os.Geteuid() == 0 || identity.UID == os.Geteuid() {
+		return nil
+	}
+	return &exitError{
+		fmt.Errorf("--uid, --gid: user %d cannot become %s: %w", os.Geteuid(), identity.Name, os.ErrPermission),
+		exitFailed, "only root can change the user; leave the options out to stay who you are",
+	}
 }
 
 // endpointOptions lets endpoints reach the descriptors that came with the process.

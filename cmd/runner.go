@@ -38,7 +38,7 @@ type runner struct {
 	stopOnce sync.Once
 	state    atomic.Value // string: starting, running, …
 	reloads  sync.Mutex   // one reload, reopening or rotation at a time
-	tasks    sync.WaitGroup
+	terminal *controllingTerminal
 }
 
 // paths are the files of the process, absolute: relative ones mean the starting directory, as in twistd. Empty means
@@ -83,11 +83,14 @@ func (p *program) start(inv *invocation) error {
 		for _, note := range inv.opts.notes() {
 			fmt.Fprintf(p.stderr, "%s: note: %s\n", p.name, note)
 		}
+		for _, name := range p.strayVariables() {
+			fmt.Fprintf(p.stderr, "%s: note: %s in the environment is not the twin of any option\n", p.name, name)
+		}
 		if !p.staysInFront(inv.opts) {
 			return p.detach(inv.opts)
 		}
 	}
-	r := &runner{program: p, opts: inv.opts, parts: inv.parts, addresses: interfaceAddresses(), asked: make(chan struct{})}
+	r := &runner{program: p, terminal: findTerminal(), opts: inv.opts, parts: inv.parts, addresses: interfaceAddresses(), asked: make(chan struct{})}
 	r.state.Store(starting)
 	return r.run()
 }
@@ -110,6 +113,9 @@ func (r *runner) run() (err error) {
 	if r.startDir, err = os.Getwd(); err != nil {
 		return fmt.Errorf("starting directory: %w", err)
 	}
+	if err = mayBecome(identity); err != nil {
+		return err
+	}
 	if r.paths, err = r.opts.resolve(r.parent != nil); err != nil {
 		return err
 	}
@@ -120,7 +126,7 @@ func (r *runner) run() (err error) {
 
 	pidfile, note, err := daemon.Lock(r.opts.pidfile)
 	if err != nil {
-		return err
+		return r.adviseOnPidfile(err)
 	}
 	defer pidfile.Release() // again, unless farewell came to it
 
@@ -178,6 +184,7 @@ func (r *runner) run() (err error) {
 
 const (
 	defaultLogfile = "gtwistd.log"
+	defaultPidfile = "gtwistd.pid"
 	// poolQueue bounds how many calls may wait for the pool, so that a stalled disk is answered with "try again later"
 	// before the waiting requests fill the memory.
 	poolQueue = 16384
@@ -209,14 +216,19 @@ func (r *runner) closePool() {
 	}
 }
 
-// farewell gives up the pidfile while there is still a log to say that it cannot be removed.
+// farewell gives up the pidfile while there is still a log to say that it cannot be removed. Whoever waits for the
+// pidfile finds the log complete, but for that.
 func (r *runner) farewell(pidfile *daemon.Pidfile, ready bool, failure error) {
+	switch {
+	case ready:
+		r.log.Info("stopped")
+	case r.logs.main != nil || r.opts.syslog: // otherwise the error goes to the same place by itself
+		r.log.Error("not started", "error", failure)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastResort)
+	defer cancel()
+	_ = r.logs.observer.Flush(ctx) // what is lost is told by closing the log
 	if err := pidfile.Release(); err != nil {
 		r.log.Warn("pidfile", "error", err)
 	}
-	if !ready {
-		r.log.Error("not started", "error", failure)
-		return
-	}
-	r.log.Info("stopped")
 }

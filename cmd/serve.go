@@ -16,10 +16,14 @@ import (
 // lastResort is how long services may take to return once their connections have been closed.
 const lastResort = 5 * time.Second
 
+// survivePipes makes the loss of the reader of stdout an error of that write and not the end of the process. Unlike an
+// ignored signal, children do not inherit it.
+func survivePipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
+
 // catchSignals takes all signals that mean something to the runner. Until the services run, a stop ends ctx, so that a
 // start that waits for something is abandoned.
 func (r *runner) catchSignals() (ctx context.Context, cancel func()) {
-	signal.Ignore(syscall.SIGPIPE) // a vanished reader of stdout is an error of that write, not the end of the process
+	survivePipes()
 	r.signals = make(chan os.Signal, 16)
 	signal.Notify(r.signals, handledSignals...)
 	ctx, cancelStart := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -35,34 +39,40 @@ type outcome struct {
 	err     error
 }
 
-// serve runs the services until a stop is asked for or one of them fails; then it stops them all.
+// serve runs the services until a stop is asked for or one of them fails; then it stops them all. A reload that is under
+// way is waited for like a service.
 func (r *runner) serve() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	defer r.tasks.Wait()
 
 	outcomes := make(chan outcome, len(r.services))
-	serving := map[string]bool{}
+	busy := map[string]bool{}
 	for _, s := range r.services {
-		serving[s.name] = true
+		busy[s.name] = true
 		go func() { outcomes <- outcome{s, s.serve(ctx)} }()
 	}
 
 	var failures []error
 	down := shutdown{runner: r, cancel: cancel}
-	for asked := r.asked; len(serving) > 0; {
+	errands := errands{do: func(name string) { r.handle(ctx, name) }, done: make(chan string, 1)}
+	for asked := r.asked; len(busy) > 0 || errands.current != ""; {
 		select {
 		case sig := <-r.signals:
-			if isStop(sig) {
-				down.signalled(signalName(sig))
-			} else {
-				r.tasks.Go(func() { r.handle(ctx, sig) })
+			switch name := signalName(sig); {
+			case isStop(sig):
+				down.signalled("received " + name)
+			case name == "SIGHUP" && r.terminal.gone():
+				down.signalled("the terminal was closed")
+			default:
+				errands.add(name)
 			}
+		case <-errands.done:
+			errands.next()
 		case <-asked:
 			asked = nil
 			down.begin("asked to stop")
 		case o := <-outcomes:
-			delete(serving, o.service.name)
+			delete(busy, o.service.name)
 			if o.err != nil {
 				r.log.Error("service failed", "error", o.err)
 				failures = append(failures, o.err)
@@ -73,11 +83,41 @@ func (r *runner) serve() error {
 		case <-down.sweep:
 			r.endpoints.CloseConns()
 		case <-down.givenUp:
-			failures = append(failures, fmt.Errorf("%s did not stop within %v of losing the connections", names(serving), lastResort))
+			if errands.current != "" {
+				busy["the handling of "+errands.current] = true
+			}
+			failures = append(failures, fmt.Errorf("%s did not end within %v of losing the connections", names(busy), lastResort))
 			return errors.Join(failures...)
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// errands handles one signal after the other; one that is waiting already need not wait twice.
+type errands struct {
+	do      func(name string)
+	done    chan string // buffered, so that the last one can always end
+	current string      // "" when there is nothing to do
+	waiting []string
+}
+
+func (e *errands) add(name string) {
+	switch {
+	case e.current == "":
+		e.current = name
+		go func() { e.do(name); e.done <- name }()
+	case !slices.Contains(e.waiting, name):
+		e.waiting = append(e.waiting, name)
+	}
+}
+
+func (e *errands) next() {
+	e.current = ""
+	if len(e.waiting) > 0 {
+		name := e.waiting[0]
+		e.waiting = e.waiting[1:]
+		e.add(name)
+	}
 }
 
 // shutdown is the course of a stop. Its channels are nil until their phase has begun.
@@ -85,18 +125,20 @@ type shutdown struct {
 	runner *runner
 	cancel context.CancelFunc // tells the services
 
+	ordered   bool // by a signal
 	graceOver <-chan time.Time
 	sweep     <-chan time.Time // closes connections that were still on their way out of Accept
 	givenUp   <-chan time.Time
 }
 
-// signalled is called for each signal that asks for a stop; from the second on it is an order.
-func (s *shutdown) signalled(name string) {
-	if s.graceOver == nil {
-		s.begin("received " + name)
+// signalled is called for each signal that asks for a stop; the second one allows no grace.
+func (s *shutdown) signalled(why string) {
+	if s.ordered {
+		s.force(why + " again")
 		return
 	}
-	s.force("received " + name + " again")
+	s.ordered = true
+	s.begin(why)
 }
 
 func (s *shutdown) begin(why string) {
@@ -130,25 +172,27 @@ func names(set map[string]bool) string {
 func isStop(sig os.Signal) bool { return sig == os.Interrupt || sig == syscall.SIGTERM }
 
 // handle carries out a signal that does not stop the process. Nothing that goes wrong here ends it.
-func (r *runner) handle(ctx context.Context, sig os.Signal) {
+func (r *runner) handle(ctx context.Context, name string) {
 	var err error
-	switch signalName(sig) {
+	switch name {
 	case "SIGHUP":
 		err = r.reload(ctx)
 	case "SIGUSR1":
 		err = r.rotate()
 	default:
-		r.log.Warn("received " + signalName(sig) + ", which has no meaning here")
+		r.log.Warn("received " + name + ", which has no meaning here")
 	}
 	if err != nil {
-		r.log.Error("received "+signalName(sig), "error", err)
+		r.log.Error("received "+name, "error", err)
 	}
 }
 
 // reload reopens the logs and lets every service read its files anew. It goes on after an error, so that one service
 // does not keep the others from reloading, and returns all errors.
 func (r *runner) reload(ctx context.Context) error {
-	r.reloads.Lock()
+	if !r.reloads.TryLock() {
+		return errBusy
+	}
 	defer r.reloads.Unlock()
 	if !r.state.CompareAndSwap(running, reloading) {
 		return fmt.Errorf("not now: %v", r.state.Load())
@@ -172,14 +216,25 @@ func (r *runner) reload(ctx context.Context) error {
 
 // reopen opens the logs anew that were moved away.
 func (r *runner) reopen() error {
-	r.reloads.Lock()
+	if !r.reloads.TryLock() {
+		return errBusy
+	}
 	defer r.reloads.Unlock()
 	return r.logs.reopen()
 }
 
 // rotate opens the logs anew that were moved away and begins the others anew.
 func (r *runner) rotate() error {
-	r.reloads.Lock()
+	if !r.reloads.TryLock() {
+		return errBusy
+	}
 	defer r.reloads.Unlock()
-	return r.logs.rotate()
+	err := r.logs.rotate()
+	if err == nil {
+		r.log.Info("log rotated or opened anew")
+	}
+	return err
 }
+
+// errBusy keeps reloads from queueing up behind one that hangs.
+var errBusy = errors.New("a reload or rotation is under way")

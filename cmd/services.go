@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"strings"
 
 	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/pool"
@@ -25,11 +26,23 @@ func (r *runner) makeServices(ctx context.Context) error {
 	for _, part := range r.parts {
 		s := &service{part: part, env: r.environmentFor(part.name)}
 		if err := s.make(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+			return fmt.Errorf("%s: %w", part.name, blameEnvironment(err, part.fromEnv))
 		}
 		r.services = append(r.services, s)
 	}
 	return nil
+}
+
+// blameEnvironment lets a usage error name the variables that nobody sees on the command line.
+func blameEnvironment(err error, variables []string) error {
+	var usage *plugins.UsageError
+	if len(variables) == 0 || !errors.As(err, &usage) {
+		return err
+	}
+	return &plugins.UsageError{
+		Reason:     fmt.Sprintf("%v (%s is set in the environment)", err, strings.Join(variables, ", ")),
+		Suggestion: usage.Suggestion,
+	}
 }
 
 func (r *runner) environmentFor(name string) *plugins.Env {

@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -38,7 +37,7 @@ func (r *runner) startControl(identity *daemon.Identity) (stop func(), err error
 		return func() {}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, err // names the control socket
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
