@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -148,6 +149,14 @@ func (l *logs) files() []*logfile.File {
 		files = append(files, a.file)
 	}
 	return files
+}
+
+// own reports whether path is a log or a rotated one.
+func (l *logs) own(path string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.main != nil && l.main.Owns(path) ||
+		slices.ContainsFunc(l.order, func(a *accessFile) bool { return a.file.Owns(path) })
 }
 
 // prepare makes the files ready for a process that gives up its rights, and begin tells them where they are when it has.

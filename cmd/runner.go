@@ -31,6 +31,7 @@ type runner struct {
 	endpoints *endpoint.Set
 	services  []*service
 	addresses []net.Addr // of this host
+	ownFiles  []string   // pidfile and control socket, with symbolic links resolved
 	startDir  string     // what relative paths of endpoints start from
 
 	signals  chan os.Signal
@@ -77,6 +78,18 @@ func (o *options) resolve(detached bool) (paths, error) {
 	return p, nil
 }
 
+// private returns the files that no service hands out, but for the logs, which know themselves.
+func (p paths) private() []string {
+	if p.pidfile == "" {
+		return nil
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(p.pidfile))
+	if err != nil {
+		return nil // then the pidfile cannot be locked either, and says so
+	}
+	return []string{filepath.Join(dir, filepath.Base(p.pidfile)), filepath.Join(dir, filepath.Base(p.socket))}
+}
+
 // start runs the services here, or detached in a copy of this process.
 func (p *program) start(inv *invocation) error {
 	if p.parent == nil {
@@ -119,6 +132,7 @@ func (r *runner) run() (err error) {
 	if r.paths, err = r.opts.resolve(r.parent != nil); err != nil {
 		return err
 	}
+	r.ownFiles = r.paths.private()
 	if r.notifier, err = r.openNotifier(); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/gtwistd/gtwistd/internal/endpoint"
@@ -59,7 +60,13 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 			return c, asUsage(err)
 		},
 		AccessLog: r.logs.accessLog(name),
+		Private:   r.private,
 	}
+}
+
+// private is the Private function of all environments.
+func (r *runner) private(path string) bool {
+	return slices.Contains(r.ownFiles, path) || r.logs.own(path)
 }
 
 // asUsage makes a malformed endpoint a mistake of the command line.

@@ -166,6 +166,24 @@ func affixes(path string) (prefix, ext string) {
 	return strings.TrimSuffix(base, ext) + "-", ext
 }
 
+// Owns reports whether an absolute path is that of the live file, or has the name of one of its rotated files.
+func (f *File) Owns(path string) bool {
+	if path == f.path {
+		return true
+	}
+	dir, name := filepath.Split(path)
+	if filepath.Clean(dir) != filepath.Dir(f.path) {
+		return false
+	}
+	prefix, ext := affixes(f.path)
+	stamp, ok := strings.CutPrefix(strings.TrimSuffix(name, ".gz"), prefix)
+	if !ok || !strings.HasSuffix(stamp, ext) {
+		return false
+	}
+	_, err := time.Parse(stampLayout, strings.TrimSuffix(stamp, ext))
+	return err == nil
+}
+
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

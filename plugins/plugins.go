@@ -85,6 +85,10 @@ type Env struct {
 	// buffered, never blocks and never fails because the disk does. Path "" is the program's own log; any other is a file
 	// that is rotated and reopened together with it, and an error wraps what opening it met. The service closes it.
 	AccessLog func(path string) (io.WriteCloser, error)
+
+	// Private reports whether an absolute path, without symbolic links, is a file of the program itself: the pidfile, the
+	// control socket, a log or one of its rotated files. No service hands these out. Nil counts as never.
+	Private func(path string) bool
 }
 
 // Pool bounds calls that may block an OS thread: open, stat, readdir, hashing. Never put a whole transfer in it.

@@ -39,6 +39,7 @@ func Plugin() plugins.Plugin {
 // its directory (--rundir).
 type options struct {
 	port      string
+	portGiven *pflag.Flag // tells an empty port from none
 	listen    []string
 	path      filePath
 	index     []string
@@ -51,6 +52,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 	o.accessLog = filePath{given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
 	fs.StringVarP(&o.port, "port", "p", "",
 		"listen on `PORT`: a number, or any endpoint that --listen takes (default 8080 without --listen)")
+	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil,
 		"listen on `ENDPOINT`, such as tcp:8080:interface=127.0.0.1 or unix:/run/web.sock; repeatable, and beside --port")
 	fs.Var(&o.path, "path",
@@ -75,6 +77,9 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 }
 
 func (o *options) check() error {
+	if o.portGiven != nil && o.portGiven.Changed && o.port == "" {
+		return &plugins.UsageError{Reason: `--port "": no port`, Suggestion: "leave the option out for 8080; --port 0 takes a free one"}
+	}
 	for _, name := range o.index {
 		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || filepath.Base(name) != name {
 			return plugins.Usagef("--index %q: not the name of a file in each directory", name)
@@ -85,7 +90,7 @@ func (o *options) check() error {
 
 // open fills s, from what is most likely to be wrong to what others can see.
 func (o *options) open(ctx context.Context, s *site) (err error) {
-	s.files, err = static.New(static.Config{Path: o.path.path(), Index: o.index, Pool: s.env.Pool, Log: s.env.Log})
+	s.files, err = static.New(static.Config{Path: o.path.path(), Index: o.index, Private: s.env.Private, Pool: s.env.Pool, Log: s.env.Log})
 	if err != nil {
 		return fmt.Errorf("--path %q: %w", s.path, err)
 	}

@@ -50,9 +50,9 @@ func (t *tree) entries(dir string) ([]entry, error) {
 	return list, nil
 }
 
-// entry leaves out what a request would not get: hidden names, links that lead nowhere or out of the root, FIFOs, devices.
+// entry leaves out what a request would not get: hidden and private names, links that lead nowhere or out of the root, FIFOs, devices.
 func (t *tree) entry(dir string, d fs.DirEntry) (entry, bool) {
-	if hidden(d.Name()) {
+	if hidden(d.Name()) || t.isPrivate(path.Join(dir, d.Name())) {
 		return entry{}, false
 	}
 	info, err := d.Info()

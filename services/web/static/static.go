@@ -44,6 +44,9 @@ type Config struct {
 	// Index names the files that stand for their directory, the first that exists wins. Empty means that directories are
 	// always listed.
 	Index []string
+	// Private reports whether an absolute path is kept from clients as a hidden name is; nil means that none is. A single
+	// file is served all the same.
+	Private func(path string) bool
 	// Pool runs the file calls that may block.
 	Pool plugins.Pool
 	// Log gets what the server's owner must know: disk errors, too many open files.
@@ -62,7 +65,7 @@ type Handler struct {
 // New opens c.Path. The error says what is wrong with it without naming it, and wraps fs.ErrNotExist or
 // fs.ErrPermission where they apply. The caller closes the handler.
 func New(c Config) (*Handler, error) {
-	t, err := openTree(c.Path)
+	t, err := openTree(c.Path, c.Private)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +84,7 @@ func (h *Handler) Reload(ctx context.Context) error {
 	defer h.reloading.Unlock()
 	var t *tree
 	err := h.config.Pool.Do(ctx, func() (err error) {
-		t, err = openTree(h.config.Path)
+		t, err = openTree(h.config.Path, h.config.Private)
 		return err
 	})
 	if err != nil {

@@ -11,10 +11,11 @@ import (
 
 // tree is the opened directory that is served, or the directory of the one file that is.
 type tree struct {
-	root *os.Root
-	path string // absolute, links resolved
-	file string // the only file served, as a name below root; "" means all
-	name string // what that file was called on the command line
+	root    *os.Root
+	path    string                 // absolute, links resolved
+	file    string                 // the only file served, as a name below root; "" means all
+	name    string                 // what that file was called on the command line
+	private func(path string) bool // of absolute paths; may be nil
 }
 
 // pathError says why a path cannot be served, in words that follow the path.
@@ -40,7 +41,7 @@ func explain(err error) error {
 	return err
 }
 
-func openTree(given string) (*tree, error) {
+func openTree(given string, private func(path string) bool) (*tree, error) {
 	abs, err := filepath.Abs(given)
 	if err != nil {
 		return nil, err
@@ -54,14 +55,14 @@ func openTree(given string) (*tree, error) {
 	case err != nil:
 		return nil, explain(err)
 	case info.IsDir():
-		return openDirectory(resolved)
+		return openDirectory(resolved, private)
 	case info.Mode().IsRegular():
 		return openFile(resolved, filepath.Base(abs))
 	}
 	return nil, &pathError{"not a directory or regular file", nil}
 }
 
-func openDirectory(dir string) (*tree, error) {
+func openDirectory(dir string, private func(path string) bool) (*tree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, explain(err)
@@ -71,7 +72,7 @@ func openDirectory(dir string) (*tree, error) {
 		_ = root.Close()
 		return nil, explain(err)
 	}
-	return &tree{root: root, path: dir}, nil
+	return &tree{root: root, path: dir, private: private}, nil
 }
 
 func openFile(file, name string) (*tree, error) {
@@ -93,6 +94,9 @@ func (t *tree) find(name string, slash bool, index []string) (resource, error) {
 	if t.file != "" {
 		return t.findOnly(name, slash)
 	}
+	if t.isPrivate(name) {
+		return resource{}, notExist(name)
+	}
 	info, err := t.root.Stat(name)
 	switch {
 	case err != nil:
@@ -105,6 +109,10 @@ func (t *tree) find(name string, slash bool, index []string) (resource, error) {
 		return resource{}, notExist(name)
 	}
 	return t.regular(name, path.Base(name))
+}
+
+func (t *tree) isPrivate(name string) bool {
+	return t.private != nil && t.private(filepath.Join(t.path, name))
 }
 
 func (t *tree) findOnly(name string, slash bool) (resource, error) {
