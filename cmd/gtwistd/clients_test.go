@@ -99,7 +99,8 @@ func sendClient() {
 	fmt.Fprintln(c, flag.Arg(1))
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
-		io.Copy(os.Stdout, c)
+		_, err := io.Copy(os.Stdout, c)
+		exitOn(err)
 		return
 	}
 	answer := make([]byte, 64<<10)
