@@ -40,7 +40,8 @@ var imports = []struct {
 	{"services/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 	{"services/*/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 
-	// Leaves know nobody.
+	// Leaves know nobody; what an endpoint was meant to be is guessed like a command.
+	{"internal/endpoint", []string{"internal/suggest"}, nil},
 	{"daemon", nil, nil},
 	{"logfile", nil, nil},
 	{"internal/*", nil, nil},

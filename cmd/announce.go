@@ -42,10 +42,8 @@ func (r *runner) logReady(level slog.Level) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	for _, s := range r.services {
-		for _, info := range r.endpoints.Listeners() {
-			if info.Owner == s.name {
-				s.env.Log.Log(ctx, level, "listening", "endpoint", info.Spec, "address", info.Addr)
-			}
+		for _, info := range r.endpoints.Listeners(s.name) {
+			s.env.Log.Log(ctx, level, "listening", "endpoint", info.Spec, "address", info.Addr)
 		}
 	}
 	r.log.Log(ctx, level, "ready", "pid", os.Getpid(), "version", version())
@@ -89,10 +87,8 @@ func (r *runner) howToStop() string {
 // urls are the addresses of a service as a person can click or copy them, loopback first.
 func (r *runner) urls(s *service) []string {
 	var urls []string
-	for _, info := range r.endpoints.Listeners() {
-		if info.Owner == s.name {
-			urls = append(urls, info.URLs(s.plugin.Scheme, r.addresses)...)
-		}
+	for _, info := range r.endpoints.Listeners(s.name) {
+		urls = append(urls, info.URLs(s.plugin.Scheme, r.addresses)...)
 	}
 	return urls
 }

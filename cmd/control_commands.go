@@ -16,6 +16,7 @@ import (
 
 	"github.com/gtwistd/gtwistd/daemon"
 	"github.com/gtwistd/gtwistd/internal/control"
+	"github.com/gtwistd/gtwistd/logfile"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -270,5 +271,5 @@ func (t *target) logs(ctx context.Context, o *options, lines int, follow bool) e
 		fmt.Fprintf(t.stderr, "%s: note: %s is empty since %s; earlier records are in the rotated files beside it\n",
 			t.name, path, info.ModTime().Format(time.DateTime))
 	}
-	return control.Tail(ctx, t.stdout, path, lines, follow)
+	return logfile.Tail(ctx, t.stdout, path, lines, follow)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gtwistd/gtwistd/internal/suggest"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -101,7 +102,7 @@ func (p *program) unknownCommand(root *cobra.Command, word string) error {
 	case word == "true" || word == "false":
 		err.Suggestion = "the value of an option that is on or off follows a =, as in --log-compress=" + word
 	default:
-		if name := nearest(lower, names); name != "" {
+		if name := suggest.Nearest(lower, names); name != "" {
 			err.Suggestion = fmt.Sprintf("did you mean %q?", name)
 		}
 	}
@@ -192,7 +193,7 @@ func (p *program) meantOption(o unknownOption, c *cobra.Command, segment []strin
 			names = append(names, f.Name)
 		}
 	})
-	if near := nearest(o.name, names); near != "" && !o.short {
+	if near := suggest.Nearest(o.name, names); near != "" && !o.short {
 		return fmt.Sprintf("did you mean --%s?", near)
 	}
 	return strings.TrimSpace(c.CommandPath()) + " --help lists the options"

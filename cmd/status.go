@@ -78,14 +78,12 @@ func (r *runner) status() control.Status {
 }
 
 func (r *runner) serviceStatus(s *service, state string) control.Service {
+	counts := r.endpoints.Counts(s.name)
 	out := control.Service{
 		Name: s.name, Plugin: s.plugin.Name, State: state,
-		Connections: r.endpoints.Connections(s.name),
+		Connections: counts.Open, Accepted: counts.Accepted, Dropped: counts.Dropped,
 	}
-	for _, info := range r.endpoints.Listeners() {
-		if info.Owner != s.name {
-			continue
-		}
+	for _, info := range r.endpoints.Listeners(s.name) {
 		for _, url := range info.URLs(s.plugin.Scheme, r.addresses) {
 			out.Listeners = append(out.Listeners, control.Listener{
 				URL: url, Address: info.Addr.String(), Network: info.Network, Spec: info.Spec, TLS: info.TLS,

@@ -65,15 +65,3 @@ func TestAge(t *testing.T) {
 		}
 	}
 }
-
-func TestNearest(t *testing.T) {
-	candidates := []string{"web", "echo", "status", "stop", "reload", "reopen", "logs"}
-	for word, want := range map[string]string{
-		"wbe": "web", "web": "web", "ehco": "echo", "sotp": "stop", "relaod": "reload", "stat": "status",
-		"x": "", "nonsense": "", "re": "", "logg": "logs", "": "",
-	} {
-		if got := nearest(word, candidates); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
-		}
-	}
-}

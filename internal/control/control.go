@@ -7,8 +7,6 @@
 //	POST /v1/stop     202, then the stop begins
 //	POST /v1/reload   204, or 500 and {"error": "…", "hint": "…"}
 //	POST /v1/reopen   likewise
-//
-// Tail, for `gtwistd logs`, needs no daemon: it reads the log file.
 package control
 
 import (
@@ -62,6 +60,9 @@ type Service struct {
 	Listeners []Listener `json:"listeners"`
 	// Connections counts the open ones.
 	Connections int `json:"connections"`
+	// Accepted is how many connections there ever were, Dropped how many of them were closed for lack of a PROXY header.
+	Accepted uint64 `json:"accepted"`
+	Dropped  uint64 `json:"dropped"`
 	// Report is what the service adds, in its order.
 	Report Report `json:"report"`
 }

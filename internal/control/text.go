@@ -58,7 +58,11 @@ func writeService(b *bytes.Buffer, s Status, sv Service) {
 	if sv.State != s.State && sv.State != "" {
 		fmt.Fprintf(b, " is %s", clean(sv.State))
 	}
-	fmt.Fprintf(b, ", %s\n", count(uint64(max(sv.Connections, 0)), "open connection"))
+	fmt.Fprintf(b, ", %s, %d since the start", count(uint64(max(sv.Connections, 0)), "open connection"), sv.Accepted)
+	if sv.Dropped > 0 {
+		fmt.Fprintf(b, ", %d of them without a PROXY header", sv.Dropped)
+	}
+	b.WriteByte('\n')
 	for _, l := range sv.Listeners {
 		fmt.Fprintf(b, "  %s\n", clean(l.name()))
 	}

@@ -235,13 +235,16 @@ func (s *Set) remove(k *socket) {
 	}
 }
 
-// Listeners returns the sockets that are bound now, in the order in which they were bound.
-func (s *Set) Listeners() []Info {
+// Listeners returns the sockets of owner that are bound now, or those of all owners if owner is "", in the order in which
+// they were bound.
+func (s *Set) Listeners(owner string) []Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	infos := make([]Info, len(s.sockets))
-	for i, k := range s.sockets {
-		infos[i] = k.info
+	var infos []Info
+	for _, k := range s.sockets {
+		if owner == "" || k.info.Owner == owner {
+			infos = append(infos, k.info)
+		}
 	}
 	return infos
 }

@@ -61,7 +61,7 @@ func TestCloseListenersLeavesConnections(t *testing.T) {
 	if op, ok := err.(*net.OpError); !ok || !errors.Is(err, net.ErrClosed) || op.Op != "accept" {
 		t.Errorf("Accept after CloseListeners = %#v, want an *net.OpError that wraps net.ErrClosed", err)
 	}
-	if n := len(s.Listeners()); n != 0 {
+	if n := len(s.Listeners("")); n != 0 {
 		t.Errorf("%d listeners left", n)
 	}
 	if err := l.Close(); err != nil {
@@ -180,7 +180,7 @@ func TestInfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	infos := s.Listeners()
+	infos := s.Listeners("")
 	if len(infos) != 3 {
 		t.Fatalf("Listeners = %v", infos)
 	}
@@ -195,7 +195,7 @@ func TestInfo(t *testing.T) {
 	}
 	p.Close()
 	u.Close()
-	if infos = s.Listeners(); len(infos) != 1 || infos[0].Network != "tcp" {
+	if infos = s.Listeners(""); len(infos) != 1 || infos[0].Network != "tcp" {
 		t.Errorf("after closing two: %v", infos)
 	}
 }
@@ -301,7 +301,7 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	if n := len(s.Listeners()); n != 1 {
+	if n := len(s.Listeners("")); n != 1 {
 		t.Errorf("%d listeners, want 1", n)
 	}
 	if _, err := s.ListenPacket(t.Context(), "x", "tcp:127.0.0.1:53"); !strings.Contains(hint(err), "udp:53:interface=127.0.0.1") {
@@ -349,7 +349,7 @@ func TestURLs(t *testing.T) {
 	}
 	s := newSet(t, endpoint.Options{})
 	if _, err := s.Listen(t.Context(), "x", "tcp6:0"); err == nil {
-		if urls := s.Listeners()[0].URLs("http", host); len(urls) != 2 {
+		if urls := s.Listeners("")[0].URLs("http", host); len(urls) != 2 {
 			t.Errorf("IPv6 only: %v", urls)
 		}
 	}

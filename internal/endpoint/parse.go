@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gtwistd/gtwistd/internal/suggest"
 )
 
 // Parse reads a description. The grammar is twistd's, TYPE:ARG:KEY=VALUE, where `\` takes away the meaning of the ":", "="
@@ -165,7 +167,7 @@ func unknownType(s, word string) error {
 		names = append(names, k.name)
 	}
 	if guess == "" {
-		guess = nearest(low, names)
+		guess = suggest.Nearest(low, names)
 	}
 	f := faultf("unknown type %q", word)
 	if guess == "" {
@@ -251,7 +253,7 @@ func (k kind) unknownKey(key string) error {
 			return f.suggest("did you mean %q?", known)
 		}
 	}
-	if known := nearest(key, k.keys); known != "" {
+	if known := suggest.Nearest(key, k.keys); known != "" {
 		return f.suggest("did you mean %q?", known)
 	}
 	return f.suggest("%s takes %s", k.name, strings.Join(k.keys, ", "))

@@ -43,7 +43,7 @@ func unprivileged(port int) int {
 
 // holderHint tells who has the port: one of our own services, or whom the system names.
 func (s *Set) holderHint(sp Spec) string {
-	for _, info := range s.Listeners() {
+	for _, info := range s.Listeners("") {
 		_, port, err := net.SplitHostPort(info.Addr.String())
 		if err != nil || port != fmt.Sprint(sp.port) || !strings.HasPrefix(sp.network(), info.Network) {
 			continue

@@ -20,7 +20,7 @@ func TestAbstractSocket(t *testing.T) {
 	name := "@" + filepath.Base(t.TempDir()) + t.Name()
 	s := newSet(t, endpoint.Options{Dir: t.TempDir()})
 	pair(t, listen(t, s, "x", "unix:"+name))
-	if got := s.Listeners()[0].Path; got != name {
+	if got := s.Listeners("")[0].Path; got != name {
 		t.Errorf("Path = %q, want %q", got, name)
 	}
 }

@@ -54,7 +54,7 @@ func TestTLS(t *testing.T) {
 	for _, spec := range []string{"ssl:127.0.0.1:0", "ssl:127.0.0.1:0:key.pem:cert.pem", "ssl:0:certKey=cert.pem:privateKey=key.pem:extraCertChain=cert.pem:interface=127.0.0.1"} {
 		s := newSet(t, endpoint.Options{Dir: dir})
 		l := listen(t, s, "web", spec)
-		if !s.Listeners()[0].TLS {
+		if !s.Listeners("")[0].TLS {
 			t.Errorf("%s: Info.TLS is false", spec)
 		}
 		// "ftp" must not be refused for want of a common protocol.

@@ -75,7 +75,7 @@ func (h *Host) CloseConns() { h.set.CloseConns() }
 // open describes the listeners that the service has not closed.
 func (h *Host) open() []string {
 	var list []string
-	for _, info := range h.set.Listeners() {
+	for _, info := range h.set.Listeners("") {
 		list = append(list, info.Spec)
 	}
 	return list

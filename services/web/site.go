@@ -99,6 +99,6 @@ func (s *site) close() {
 		return
 	}
 	if err := s.access.w.Close(); err != nil {
-		s.env.Log.Warn("closing the access log", "err", err)
+		s.env.Log.Warn("closing the access log", "error", err)
 	}
 }

@@ -156,7 +156,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	status := statusOf(err)
 	if status >= 500 && !errors.Is(err, plugins.ErrFull) {
-		h.config.Log.ErrorContext(r.Context(), "cannot read a file", "path", r.URL.Path, "err", err)
+		h.config.Log.ErrorContext(r.Context(), "cannot read a file", "path", r.URL.Path, "error", err)
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)

@@ -1,10 +1,11 @@
-package cmd
+// Package suggest guesses which word somebody meant to type. It owns nothing and may be called from any goroutine.
+package suggest
 
 import "strings"
 
-// nearest returns the candidate that word was probably meant to be, "" if none is near: at most two edits away and at
+// Nearest returns the candidate that word was probably meant to be, "" if none is near: at most two edits away and at
 // most a third of the word, or an unambiguous longer form of it.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", min(2, (len(word)+2)/3)+1
 	for _, c := range candidates {
 		if d := distance(word, c); d < bestDistance {

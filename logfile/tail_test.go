@@ -1,4 +1,4 @@
-package control_test
+package logfile_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gtwistd/gtwistd/internal/control"
+	"github.com/gtwistd/gtwistd/logfile"
 )
 
 func TestTail(t *testing.T) {
@@ -42,9 +42,9 @@ func TestTail(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "log")
-			write(t, path, tt.text)
+			writeFile(t, path, tt.text)
 			var got bytes.Buffer
-			if err := control.Tail(t.Context(), &got, path, tt.n, false); err != nil {
+			if err := logfile.Tail(t.Context(), &got, path, tt.n, false); err != nil {
 				t.Fatal(err)
 			}
 			if got.String() != tt.want {
@@ -65,10 +65,10 @@ func TestTailAgainstSplitting(t *testing.T) {
 		records = append(records, r)
 	}
 	path := filepath.Join(t.TempDir(), "log")
-	write(t, path, strings.Join(records, ""))
+	writeFile(t, path, strings.Join(records, ""))
 	for n := range records {
 		var got bytes.Buffer
-		if err := control.Tail(t.Context(), &got, path, n, false); err != nil {
+		if err := logfile.Tail(t.Context(), &got, path, n, false); err != nil {
 			t.Fatal(err)
 		}
 		if want := strings.Join(records[len(records)-n:], ""); got.String() != want {
@@ -79,15 +79,15 @@ func TestTailAgainstSplitting(t *testing.T) {
 
 func TestTailErrors(t *testing.T) {
 	dir := t.TempDir()
-	if err := control.Tail(t.Context(), io.Discard, filepath.Join(dir, "missing"), 1, true); !errors.Is(err, fs.ErrNotExist) {
+	if err := logfile.Tail(t.Context(), io.Discard, filepath.Join(dir, "missing"), 1, true); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v, want fs.ErrNotExist", err)
 	}
-	if err := control.Tail(t.Context(), io.Discard, dir, 1, true); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if err := logfile.Tail(t.Context(), io.Discard, dir, 1, true); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("directory: %v", err)
 	}
 	path := filepath.Join(dir, "log")
-	write(t, path, "a\n")
-	if err := control.Tail(t.Context(), brokenPipe{}, path, 1, true); !errors.Is(err, io.ErrClosedPipe) {
+	writeFile(t, path, "a\n")
+	if err := logfile.Tail(t.Context(), brokenPipe{}, path, 1, true); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("broken pipe: %v, want %v", err, io.ErrClosedPipe)
 	}
 }
@@ -106,53 +106,53 @@ func TestFollow(t *testing.T) {
 		do   func(*testing.T, env)
 	}{
 		{"growth", func(t *testing.T, e env) {
-			write(t, e.path, "2\n3 half")
+			writeFile(t, e.path, "2\n3 half")
 			e.expect("2\n3 half")
-			write(t, e.path, " whole\n")
+			writeFile(t, e.path, " whole\n")
 			e.expect(" whole\n")
 		}},
 		{"rotation", func(t *testing.T, e env) {
-			write(t, e.path, "last\n")
+			writeFile(t, e.path, "last\n")
 			rename(t, e.path, e.path+".old")
-			write(t, e.path+".old", "very last\n")
-			write(t, e.path, "new\n")
+			writeFile(t, e.path+".old", "very last\n")
+			writeFile(t, e.path, "new\n")
 			e.expect("last\nvery last\nnew\n")
 			rename(t, e.path, e.path+".old")
-			write(t, e.path, "newer\n")
+			writeFile(t, e.path, "newer\n")
 			e.expect("newer\n")
 		}},
 		{"a while without a file", func(t *testing.T, e env) {
 			rename(t, e.path, e.path+".old")
-			write(t, e.path+".old", "still\n")
+			writeFile(t, e.path+".old", "still\n")
 			e.expect("still\n")
-			write(t, e.path, "new\n")
+			writeFile(t, e.path, "new\n")
 			e.expect("new\n")
 		}},
 		{"removed and made again", func(t *testing.T, e env) {
 			if err := os.Remove(e.path); err != nil {
 				t.Fatal(err)
 			}
-			write(t, e.path, "new\n")
+			writeFile(t, e.path, "new\n")
 			e.expect("new\n")
 		}},
 		{"truncation", func(t *testing.T, e env) {
-			write(t, e.path, "2\n")
+			writeFile(t, e.path, "2\n")
 			e.expect("2\n")
 			if err := os.Truncate(e.path, 0); err != nil {
 				t.Fatal(err)
 			}
-			write(t, e.path, "n\n")
+			writeFile(t, e.path, "n\n")
 			e.expect("n\n")
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "log")
-			write(t, path, "0\n1\n")
+			writeFile(t, path, "0\n1\n")
 			ctx, cancel := context.WithCancel(t.Context())
 			r, w := io.Pipe()
 			done := make(chan error, 1)
-			go func() { done <- control.Tail(ctx, w, path, 1, true) }()
+			go func() { done <- logfile.Tail(ctx, w, path, 1, true) }()
 			expect := func(want string) {
 				t.Helper()
 				got := make([]byte, len(want))
@@ -170,7 +170,7 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
