@@ -53,6 +53,7 @@ func (p *program) parse(args []string) (*invocation, error) {
 		if inv.action != nil && len(segments) > 1 {
 			return nil, plugins.Usagef(`%s cannot be joined by "+": only services can`, command.Name())
 		}
+		inv.parts = nil         // who asks for the manual of the second service does not want the first one to run
 		return inv, inv.helpErr // a command of the program, or help that was shown
 	}
 	return inv, inv.opts.check()
