@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -100,7 +102,7 @@ func deadCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	until(ts, "dead "+args[0], func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return err != nil || regexp.MustCompile(`\) [ZX]`).Match(stat) || syscall.Kill(pid, 0) != nil
+		return err == nil && regexp.MustCompile(`\) [ZX]`).Match(stat) || syscall.Kill(pid, 0) != nil
 	})
 }
 
