@@ -49,7 +49,7 @@ func (r *runner) startControl(identity *daemon.Identity) (stop func(), err error
 			Reopen: func(context.Context) error { return r.reopen() },
 		})
 		if err != nil {
-			r.log.Error("control socket", "error", err)
+			r.log.Warn("control socket", "error", err)
 		}
 	})
 	return func() {
