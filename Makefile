@@ -7,8 +7,8 @@ FUZZTIME ?= 10s
 # CI=true turns a test that is skipped for want of a tool into a failure.
 strict := $(if $(filter true 1,$(CI)),-strict)
 
-# What the interoperability tests call, as command:package of Debian.
-test_tools := curl:curl strace:strace
+# What the race detector and the interoperability tests call, as command:package of Debian.
+test_tools := curl:curl strace:strace gcc:build-essential
 
 # For what is compiled to be checked and never run: without inlining and debug information it takes half the time.
 quick := -gcflags='all=-l -dwarf=false'

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -28,16 +29,21 @@ const (
 // Main runs the program with the command line, environment and streams of the process and returns its exit code. The
 // plugins become subcommands in the order given.
 func Main(list ...plugins.Plugin) int {
+	terminal := findTerminal() // before the next lines hide whether SIGHUP was ignored
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, otherSignals...) // from the first moment on: none of them ever ends a start
 	p := &program{
-		name:    strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"),
-		argv0:   os.Args[0],
-		args:    os.Args[1:],
-		getenv:  os.Getenv,
-		environ: os.Environ,
-		stdin:   os.Stdin,
-		stdout:  os.Stdout,
-		stderr:  os.Stderr,
-		started: time.Now(),
+		signals:  signals,
+		terminal: terminal,
+		name:     strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"),
+		argv0:    os.Args[0],
+		args:     os.Args[1:],
+		getenv:   os.Getenv,
+		environ:  os.Environ,
+		stdin:    os.Stdin,
+		stdout:   os.Stdout,
+		stderr:   os.Stderr,
+		started:  time.Now(),
 	}
 	p.parent = daemon.Detached(os.Getenv)
 	p.inherited = daemon.TakeInherited(p.parent)
@@ -57,6 +63,8 @@ type program struct {
 	parent         *daemon.Parent // whom a detached process reports to; nil in front
 	inherited      *daemon.Inherited
 	registry       plugins.Registry
+	signals        chan os.Signal // those that do not stop
+	terminal       *controllingTerminal
 }
 
 func (p *program) main(list []plugins.Plugin) int {
@@ -74,6 +82,7 @@ func (p *program) execute() error {
 	}
 	switch {
 	case inv.action != nil:
+		signal.Reset(otherSignals...)
 		return inv.action(context.Background())
 	case len(inv.parts) > 0:
 		return p.start(inv)

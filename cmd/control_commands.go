@@ -152,7 +152,7 @@ func (t *target) stop(ctx context.Context, now bool) error {
 	if err := t.mustRun(); err != nil {
 		return err
 	}
-	if err := t.ask(ctx, t.client.Stop, syscall.SIGTERM); err != nil {
+	if err := t.ask(ctx, patient(t.client.Stop), syscall.SIGTERM); err != nil {
 		return err
 	}
 	patience := time.After(time.Second)
@@ -198,7 +198,7 @@ func (t *target) reopen(ctx context.Context) error {
 	if err := t.mustRun(); err != nil {
 		return err
 	}
-	if err := t.ask(ctx, t.client.Reopen, userSignal1); err != nil {
+	if err := t.ask(ctx, patient(t.client.Reopen), userSignal1); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(t.stdout, "logs reopened, pid %d\n", t.owner.PID)
@@ -207,6 +207,10 @@ func (t *target) reopen(ctx context.Context) error {
 
 // ask asks over the socket, and with a signal if there is nobody at the socket.
 func (t *target) ask(ctx context.Context, request func(context.Context) error, sig syscall.Signal) error {
+	told := time.AfterFunc(time.Second, func() {
+		fmt.Fprintf(t.stderr, "%s: waiting for the answer of pid %d\n", t.name, t.owner.PID)
+	})
+	defer told.Stop()
 	err := request(ctx)
 	if !unreachable(err) {
 		return err
@@ -230,11 +234,20 @@ func (t *target) signal(sig syscall.Signal) error {
 }
 
 // answerTime is how long the process may take to answer before it counts as unreachable; a reload may take longer.
-const answerTime = 10 * time.Second
+const answerTime = 5 * time.Second
 
 // unreachable errors leave the pidfile and signals as the way to the process.
 func unreachable(err error) bool {
 	return errors.Is(err, control.ErrNotRunning) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// patient bounds a request that the process answers at once if it can.
+func patient(request func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+		return request(ctx)
+	}
 }
 
 func (t *target) askStatus(ctx context.Context) (control.Status, error) {

@@ -112,7 +112,8 @@ func crashInto(f *os.File) {
 }
 
 // accessLog is the AccessLog function of one service's environment.
-func (l *logs) accessLog(service string) func(path string) (io.WriteCloser, error) {
+func (r *runner) accessLog(service string) func(path string) (io.WriteCloser, error) {
+	l := r.logs
 	return func(path string) (io.WriteCloser, error) {
 		if path == "" {
 			return l.observer.Writer(service, slog.LevelInfo), nil
@@ -120,6 +121,12 @@ func (l *logs) accessLog(service string) func(path string) (io.WriteCloser, erro
 		path, err := filepath.Abs(path)
 		if err != nil {
 			return nil, err
+		}
+		switch path {
+		case r.paths.logfile:
+			return l.observer.Writer(service, slog.LevelInfo), nil
+		case r.paths.pidfile, r.paths.socket, r.paths.profile:
+			return nil, fmt.Errorf("%q is another file of this process", path)
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -27,6 +27,7 @@ func (p *program) detach(o *options) error {
 		return fmt.Errorf("detach: %w", err)
 	}
 	survivePipes()
+	ignoreOthers() // the copy inherits that, until it takes these signals itself
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	result, err := daemon.Detach(ctx, daemon.Program{

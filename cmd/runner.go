@@ -15,6 +15,7 @@ import (
 	"github.com/gtwistd/gtwistd/internal/control"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/pool"
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 // runner carries the services of one invocation from start to stop.
@@ -34,12 +35,11 @@ type runner struct {
 	ownFiles  []string   // pidfile and control socket, with symbolic links resolved
 	startDir  string     // what relative paths of endpoints start from
 
-	signals  chan os.Signal
+	stops    chan os.Signal
 	asked    chan struct{} // closed when a stop is asked for over the control socket
 	stopOnce sync.Once
 	state    atomic.Value // string: starting, running, …
 	reloads  sync.Mutex   // one reload, reopening or rotation at a time
-	terminal *controllingTerminal
 }
 
 // paths are the files of the process, absolute: relative ones mean the starting directory, as in twistd. Empty means
@@ -75,7 +75,21 @@ func (o *options) resolve(detached bool) (paths, error) {
 	if p.pidfile != "" {
 		p.socket = control.SocketPath(p.pidfile)
 	}
-	return p, nil
+	return p, p.distinct()
+}
+
+// distinct refuses to write two things into one file.
+func (p paths) distinct() error {
+	seen := map[string]string{}
+	for _, f := range []struct{ what, path string }{
+		{"the pidfile", p.pidfile}, {"the control socket", p.socket}, {"the log", p.logfile}, {"the profile", p.profile},
+	} {
+		if other := seen[f.path]; other != "" && f.path != "" {
+			return plugins.Usagef("%q cannot be both %s and %s", f.path, other, f.what)
+		}
+		seen[f.path] = f.what
+	}
+	return nil
 }
 
 // private returns the files that no service hands out, but for the logs, which know themselves.
@@ -103,7 +117,7 @@ func (p *program) start(inv *invocation) error {
 			return p.detach(inv.opts)
 		}
 	}
-	r := &runner{program: p, terminal: findTerminal(), opts: inv.opts, parts: inv.parts, addresses: interfaceAddresses(), asked: make(chan struct{})}
+	r := &runner{program: p, opts: inv.opts, parts: inv.parts, addresses: interfaceAddresses(), asked: make(chan struct{})}
 	r.state.Store(starting)
 	return r.run()
 }
@@ -189,6 +203,9 @@ func (r *runner) run() (err error) {
 		return err
 	}
 	r.state.Store(running) // whoever reads that it is ready may ask for a reload at once
+	if ctx.Err() != nil {
+		return fmt.Errorf("start abandoned: %w", context.Cause(ctx))
+	}
 	if err = r.announce(redirection); err != nil {
 		return err
 	}

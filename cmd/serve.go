@@ -20,15 +20,16 @@ const lastResort = 5 * time.Second
 // ignored signal, children do not inherit it.
 func survivePipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// catchSignals takes all signals that mean something to the runner. Until the services run, a stop ends ctx, so that a
-// start that waits for something is abandoned.
+// catchSignals takes the signals that stop; the others have been taken since Main began. Until the services run, a stop
+// ends ctx, so that a start that waits for something is abandoned.
 func (r *runner) catchSignals() (ctx context.Context, cancel func()) {
 	survivePipes()
-	r.signals = make(chan os.Signal, 16)
-	signal.Notify(r.signals, handledSignals...)
+	r.stops = make(chan os.Signal, 2) // the third says no more than the second
+	signal.Notify(r.stops, os.Interrupt, syscall.SIGTERM)
 	ctx, cancelStart := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	return ctx, func() {
 		cancelStart()
+		signal.Stop(r.stops)
 		signal.Stop(r.signals)
 	}
 }
@@ -57,13 +58,12 @@ func (r *runner) serve() error {
 	errands := errands{do: func(name string) { r.handle(ctx, name) }, done: make(chan string, 1)}
 	for asked := r.asked; len(busy) > 0 || errands.current != ""; {
 		select {
+		case sig := <-r.stops:
+			down.signalled("received " + signalName(sig))
 		case sig := <-r.signals:
-			switch name := signalName(sig); {
-			case isStop(sig):
-				down.signalled("received " + name)
-			case name == "SIGHUP" && r.terminal.gone():
+			if name := signalName(sig); name == "SIGHUP" && r.terminal.gone() {
 				down.signalled("the terminal was closed")
-			default:
+			} else {
 				errands.add(name)
 			}
 		case <-errands.done:
@@ -168,8 +168,6 @@ func (s *shutdown) force(why string) {
 func names(set map[string]bool) string {
 	return strings.Join(slices.Sorted(maps.Keys(set)), ", ")
 }
-
-func isStop(sig os.Signal) bool { return sig == os.Interrupt || sig == syscall.SIGTERM }
 
 // handle carries out a signal that does not stop the process. Nothing that goes wrong here ends it.
 func (r *runner) handle(ctx context.Context, name string) {

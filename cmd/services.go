@@ -59,7 +59,7 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 			c, err := r.endpoints.ListenPacket(ctx, name, spec)
 			return c, asUsage(err)
 		},
-		AccessLog: r.logs.accessLog(name),
+		AccessLog: r.accessLog(name),
 		Private:   r.private,
 	}
 }

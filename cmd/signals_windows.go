@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-var handledSignals = []os.Signal{os.Interrupt, syscall.SIGTERM}
+// otherSignals: Windows itself sends only those that stop.
+var otherSignals = []os.Signal{syscall.SIGHUP}
 
 // The process cannot be sent these; the control socket is the only way.
 const hangup, userSignal1 = syscall.SIGHUP, syscall.Signal(0)
@@ -16,3 +17,5 @@ func signalName(sig os.Signal) string {
 	}
 	return "SIGTERM"
 }
+
+func ignoreOthers() {}
