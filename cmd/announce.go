@@ -31,6 +31,7 @@ func (r *runner) announce(redirection *daemon.Redirection) error {
 			level = slog.LevelDebug // the person has just read it
 		}
 	}
+	r.tellNotes(stderr)
 	fmt.Fprint(stdout, text)
 	r.logReady(level)
 	r.notify("READY=1")

@@ -65,6 +65,7 @@ type program struct {
 	registry       plugins.Registry
 	signals        chan os.Signal // those that do not stop
 	terminal       *controllingTerminal
+	notes          []string // for the person who typed the command, see tellNotes
 }
 
 func (p *program) main(list []plugins.Plugin) int {

@@ -62,7 +62,7 @@ func (p *program) applyEnv(fs *pflag.FlagSet, plugin string) (used []string, err
 	return used, err
 }
 
-// strayVariables are those that look like twins of options but are none: typing errors, most likely.
+// strayVariables are notes on variables that look like twins of options but are none: typing errors, most likely.
 func (p *program) strayVariables() []string {
 	known := map[string]bool{}
 	root := p.rootCommand(&invocation{opts: newOptions()})
@@ -76,7 +76,7 @@ func (p *program) strayVariables() []string {
 	var stray []string
 	for name := range environment(p.environ()) {
 		if strings.HasPrefix(name, "GTWISTD_") && !known[name] {
-			stray = append(stray, name)
+			stray = append(stray, name+" in the environment is not the twin of any option")
 		}
 	}
 	slices.Sort(stray)

@@ -38,6 +38,7 @@ func (p *program) detach(o *options) error {
 		Stderr:     p.stderr,
 		Inherited:  p.inherited,
 	})
+	p.tellNotes(p.stderr)
 	if err != nil {
 		if cleanErr := cleanUpAfter(result.PID, o.pidfile); cleanErr != nil {
 			fmt.Fprintf(p.stderr, "%s: %v\n", p.name, cleanErr)

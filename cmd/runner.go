@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -107,12 +108,8 @@ func (p paths) private() []string {
 // start runs the services here, or detached in a copy of this process.
 func (p *program) start(inv *invocation) error {
 	if p.parent == nil {
-		for _, note := range inv.opts.notes() {
-			fmt.Fprintf(p.stderr, "%s: note: %s\n", p.name, note)
-		}
-		for _, name := range p.strayVariables() {
-			fmt.Fprintf(p.stderr, "%s: note: %s in the environment is not the twin of any option\n", p.name, name)
-		}
+		p.notes = append(inv.opts.notes(), p.strayVariables()...)
+		defer p.tellNotes(p.stderr) // at the latest
 		if !p.staysInFront(inv.opts) {
 			return p.detach(inv.opts)
 		}
@@ -120,6 +117,15 @@ func (p *program) start(inv *invocation) error {
 	r := &runner{program: p, opts: inv.opts, parts: inv.parts, addresses: interfaceAddresses(), asked: make(chan struct{})}
 	r.state.Store(starting)
 	return r.run()
+}
+
+// tellNotes tells, once, what was odd about the command line. It waits for the end of the start: nothing is printed before
+// every listener is bound.
+func (p *program) tellNotes(w io.Writer) {
+	for _, note := range p.notes {
+		fmt.Fprintf(w, "%s: note: %s\n", p.name, note)
+	}
+	p.notes = nil
 }
 
 // staysInFront: pid 1 of a container and a service of a manager that waits for readiness would be taken for ended if
