@@ -40,15 +40,14 @@ func (r *runner) announce(redirection *daemon.Redirection) error {
 
 // logReady puts on record what was bound, and waits until that is written: what follows may be a crash.
 func (r *runner) logReady(level slog.Level) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
+	ctx := context.Background()
 	for _, s := range r.services {
 		for _, info := range r.endpoints.Listeners(s.name) {
 			s.env.Log.Log(ctx, level, "listening", "endpoint", info.Spec, "address", info.Addr)
 		}
 	}
 	r.log.Log(ctx, level, "ready", "pid", os.Getpid(), "version", version())
-	_ = r.logs.observer.Flush(ctx) // the observer itself tells when a log cannot be written
+	r.logs.flush(time.Second)
 }
 
 // startText is one block for each service and a line on how to go on.

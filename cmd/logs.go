@@ -213,6 +213,13 @@ func (l *logs) rotate() error {
 	return errors.Join(errs...)
 }
 
+// flush waits, for a while at most, until what was logged is written.
+func (l *logs) flush(atMost time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), atMost)
+	defer cancel()
+	_ = l.observer.Flush(ctx) // the observer itself tells what is lost, and keeps the rest
+}
+
 // close writes what waits. The files that a failed start created are removed again: what they would say went to the
 // terminal.
 func (l *logs) close(failedStart bool) error {

@@ -262,9 +262,7 @@ func (r *runner) farewell(pidfile *daemon.Pidfile, ready bool, failure error) {
 	case r.logs.main != nil || r.opts.syslog: // otherwise the error goes to the same place by itself
 		r.log.Error("not started", "error", failure)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lastResort)
-	defer cancel()
-	_ = r.logs.observer.Flush(ctx) // what is lost is told by closing the log
+	r.logs.flush(lastResort)
 	if err := pidfile.Release(); err != nil {
 		r.log.Warn("pidfile", "error", err)
 	}

@@ -209,6 +209,7 @@ func (r *runner) reload(ctx context.Context) error {
 	if err == nil {
 		r.log.Info("reloaded")
 	}
+	r.logs.flush(time.Second) // whoever asked for it finds it in the log
 	return err
 }
 
