@@ -172,11 +172,6 @@ func (r *runner) confine(identity *daemon.Identity) error {
 	if err := r.logs.prepare(identity); err != nil {
 		return err
 	}
-	if identity != nil && r.paths.socket != "" {
-		if err := os.Chown(r.paths.socket, identity.UID, identity.GID); err != nil {
-			return fmt.Errorf("control socket: %w", err)
-		}
-	}
 	c := daemon.Confinement{Dir: r.paths.rundir, Identity: identity, Umask: r.opts.umaskValue}
 	if c.Umask == nil && r.parent != nil {
 		private := 0o077

@@ -21,17 +21,19 @@ const (
 	stopped   = "stopped"
 )
 
-// startControl binds the control socket, for root and for the user that the process runs as, and answers on it until
+// startControl binds the control socket, for root and for the user that the process will run as, and answers on it until
 // stop is called.
 func (r *runner) startControl(identity *daemon.Identity) (stop func(), err error) {
 	if r.paths.socket == "" {
 		return func() {}, nil
 	}
 	uids := []int{0, os.Geteuid()}
+	var owner *control.Owner
 	if identity != nil {
 		uids = append(uids, identity.UID)
+		owner = &control.Owner{UID: identity.UID, GID: identity.GID}
 	}
-	server, err := control.Listen(r.paths.socket, uids)
+	server, err := control.Listen(r.paths.socket, owner, uids)
 	if errors.Is(err, errors.ErrUnsupported) {
 		r.log.Warn("no control socket", "error", err)
 		return func() {}, nil

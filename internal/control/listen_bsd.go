@@ -3,10 +3,15 @@
 package control
 
 import (
+	"errors"
 	"net"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
+
+// openDir are the flags of a descriptor that names are looked up in.
+const openDir = os.O_RDONLY
 
 // dialable returns path if it fits into a socket address; there is no way around the limit here.
 func dialable(path string) (name string, done func(), err error) {
@@ -23,6 +28,9 @@ func bindPrivate(name string) (*net.UnixListener, error) {
 	defer unix.Umask(before)
 	return net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 }
+
+// bindAs is not possible: a thread has no user of its own here.
+func bindAs(Owner, string) (*net.UnixListener, error) { return nil, errors.ErrUnsupported }
 
 // solLocal is SOL_LOCAL, the level of the options of unix sockets, 0 on both systems (unix(4)).
 const solLocal = 0

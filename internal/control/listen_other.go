@@ -6,14 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"runtime"
 )
 
 func unsupported() error { return fmt.Errorf("%w on %s", errors.ErrUnsupported, runtime.GOOS) }
 
-func listen(string) (*net.UnixListener, fs.FileInfo, error) { return nil, nil, unsupported() }
+func listen(string, *Owner) (bound, error) { return bound{}, unsupported() }
 
 func dial(context.Context, string) (net.Conn, error) { return nil, unsupported() }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,34 +25,79 @@ const (
 
 // listen binds a socket under a temporary name in path's directory and moves it to path when it is complete. So whatever
 // lies at path listens already, unless its process is dead: there is no moment in which a live socket looks stale.
-func listen(path string) (*net.UnixListener, fs.FileInfo, error) {
-	dir, base := filepath.Split(path)
-	temp := filepath.Join(dir, temporaryName(base))
+//
+// The directory may belong to somebody who swaps its entries, or the directory itself, at any time. Names that are acted
+// upon are therefore looked up in one open descriptor of it.
+func listen(path string, owner *Owner) (bound, error) {
+	parent, base := filepath.Split(path)
+	temp := temporaryName(base)
 	_, done, err := dialable(path) // a path that nobody could connect to
 	if err != nil {
-		return nil, nil, err
+		return bound{}, err
 	}
 	done()
-	name, done, err := dialable(temp)
+	dir, err := os.OpenFile(parent, openDir, 0)
+	if err != nil {
+		return bound{}, err
+	}
+	defer dir.Close()
+	l, kept, err := bindFor(owner, dir, filepath.Join(parent, temp))
+	if err != nil {
+		return bound{}, err
+	}
+	l.SetUnlinkOnClose(false)
+	defer func() { _ = unix.Unlinkat(int(dir.Fd()), temp, 0) }() // unless it was moved
+	file, err := os.Lstat(filepath.Join(parent, temp))
+	if err == nil {
+		err = publish(dir, temp, path)
+	}
+	if err != nil {
+		_ = l.Close()
+		return bound{}, err
+	}
+	return bound{l, file, kept}, nil
+}
+
+// bindFor listens at path, which is new in dir, and sees to it that the socket is the owner's. Kept is the reason if that
+// was not possible and the socket is ours.
+//
+// To change the owner of a name is safe only where nobody else can make the name mean another file: a symbolic link need
+// not be followed, but a second link to a file of root's would give that file away. In any other directory the socket has
+// to be the owner's from the start.
+func bindFor(owner *Owner, dir *os.File, path string) (l *net.UnixListener, kept, err error) {
+	name, done, err := dialable(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer done()
-	l, err := bindPrivate(name)
+	if owner == nil || owner.UID == os.Geteuid() {
+		l, err = bindPrivate(name)
+		return l, nil, err
+	}
+	if onlyOurs(dir) {
+		if l, err = bindPrivate(name); err == nil {
+			kept = unix.Fchownat(int(dir.Fd()), filepath.Base(path), owner.UID, owner.GID, unix.AT_SYMLINK_NOFOLLOW)
+		}
+		return l, kept, err
+	}
+	if l, kept = bindAs(*owner, name); kept != nil {
+		l, err = bindPrivate(name)
+		kept = fmt.Errorf("others can write to its directory, and user %d: %w", owner.UID, plain(kept))
+	}
+	return l, kept, err
+}
+
+// onlyOurs reports whether nobody but us and root can replace a file of ours in dir. Where there are access lists, the bits
+// of the group stand for the most that they grant (acl(5)).
+func onlyOurs(dir *os.File) bool {
+	info, err := dir.Stat()
 	if err != nil {
-		return nil, nil, err
+		return false
 	}
-	l.SetUnlinkOnClose(false)
-	defer os.Remove(temp)
-	file, err := os.Lstat(temp)
-	if err == nil {
-		err = publish(temp, path)
-	}
-	if err != nil {
-		_ = l.Close()
-		return nil, nil, err
-	}
-	return l, file, nil
+	st, ok := info.Sys().(*syscall.Stat_t)
+	const othersWrite = 0o022
+	return ok && (st.Uid == 0 || int(st.Uid) == os.Geteuid()) &&
+		(info.Mode().Perm()&othersWrite == 0 || info.Mode()&fs.ModeSticky != 0)
 }
 
 // temporaryName is at most as long as the usual name, so that it fits where that fits.
@@ -60,9 +106,9 @@ func temporaryName(base string) string {
 	return ".gt" + rand.Text()[:max(marks, min(len(base), 12)-len(".gt"))]
 }
 
-// publish gives the socket at temp the name path, unless a live one has it. To find a dead one and to take its place are
-// two steps; a lock on the directory keeps others from taking them at the same time.
-func publish(temp, path string) error {
+// publish gives the socket at temp in dir the name path, unless a live one has it. To find a dead one and to take its place
+// are two steps; a lock on the directory keeps others from taking them at the same time.
+func publish(dir *os.File, temp, path string) error {
 	unlock, err := lockDir(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -71,7 +117,7 @@ func publish(temp, path string) error {
 	if err := probe(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Rename(temp, path)
+	return unix.Renameat(int(dir.Fd()), temp, int(dir.Fd()), filepath.Base(path))
 }
 
 // lockDir locks a directory among the processes that use this package. Where directories cannot be locked, on some network

@@ -18,28 +18,37 @@ import (
 
 // Server is a bound control socket. Listen makes one; Serve or Close ends it.
 type Server struct {
-	path     string
-	uids     []int
-	listener *net.UnixListener
-	file     fs.FileInfo // of the socket, to know it again
-	closing  sync.Once
+	bound
+	path    string
+	uids    []int
+	closing sync.Once
 }
 
+// bound is a socket that listens.
+type bound struct {
+	listener *net.UnixListener
+	file     fs.FileInfo // to know it again
+	kept     error       // why the socket is not the owner's; nil if it is
+}
+
+// Owner is the user and the group that the process becomes once its start is over.
+type Owner struct{ UID, GID int }
+
 // Listen binds the control socket at path, with mode 0600, for the users whose ids are given and nobody else. It belongs to
-// the effective user; the caller changes its owner if the process drops its privileges later. A socket left behind by a
-// dead process is replaced; a live one, or a file that is no socket, is an error that wraps fs.ErrExist. Where there are no
-// unix sockets the error wraps errors.ErrUnsupported.
-func Listen(path string, uids []int) (*Server, error) {
+// the owner; nil means the effective user. Where it cannot be given away safely it stays the effective user's, and Serve
+// says so. A socket left behind by a dead process is replaced; a live one, or a file that is no socket, is an error that
+// wraps fs.ErrExist. Where there are no unix sockets the error wraps errors.ErrUnsupported.
+func Listen(path string, owner *Owner, uids []int) (*Server, error) {
 	fail := func(err error) (*Server, error) { return nil, fmt.Errorf("control socket %q: %w", path, plain(err)) }
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return fail(err)
 	}
-	l, file, err := listen(abs)
+	b, err := listen(abs, owner)
 	if err != nil {
 		return fail(err)
 	}
-	return &Server{path: abs, uids: slices.Clone(uids), listener: l, file: file}, nil
+	return &Server{bound: b, path: abs, uids: slices.Clone(uids)}, nil
 }
 
 // plain leaves out what *os.PathError, *os.LinkError and *net.OpError say about the temporary name behind the operand.
@@ -82,6 +91,9 @@ const (
 // waits some seconds at most: a Reload that hangs, on a disk for example, must not keep the process from ending, and is an
 // error. What is asked of the daemon, and who is refused, goes to log.
 func (s *Server) Serve(ctx context.Context, log *slog.Logger, a Actions) error {
+	if s.kept != nil {
+		log.Warn("control: only root can use the socket", "error", s.kept)
+	}
 	h := &handler{ctx: ctx, log: log, uids: s.uids, actions: a}
 	srv := &http.Server{
 		Handler:           h.routes(),

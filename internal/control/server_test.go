@@ -56,7 +56,7 @@ func socket(t *testing.T) string { return filepath.Join(socketDir(t), "gtwistd.s
 
 func listen(t *testing.T, path string) *control.Server {
 	t.Helper()
-	s, err := control.Listen(path, []int{os.Getuid()})
+	s, err := control.Listen(path, nil, []int{os.Getuid()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestGarbage(t *testing.T) {
 
 func TestUnlistedUserIsRefused(t *testing.T) {
 	path := socket(t)
-	s, err := control.Listen(path, []int{os.Getuid() + 1})
+	s, err := control.Listen(path, nil, []int{os.Getuid() + 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,7 +374,7 @@ func onlyFile(t *testing.T, path string) {
 func TestLiveSocketIsNotStolen(t *testing.T) {
 	path := socket(t)
 	serve(t, listen(t, path), control.Actions{})
-	if _, err := control.Listen(path, nil); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "another process listens") {
+	if _, err := control.Listen(path, nil, nil); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "another process listens") {
 		t.Errorf("second Listen = %v, want fs.ErrExist", err)
 	}
 	if _, err := control.Dial(path).Status(t.Context()); err != nil {
@@ -388,7 +388,7 @@ func TestOtherFilesAreNotReplaced(t *testing.T) {
 	if err := os.WriteFile(path, []byte("dear"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := control.Listen(path, nil); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "not a socket") {
+	if _, err := control.Listen(path, nil, nil); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("Listen = %v, want fs.ErrExist", err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "dear" {
@@ -399,11 +399,11 @@ func TestOtherFilesAreNotReplaced(t *testing.T) {
 
 func TestListenErrors(t *testing.T) {
 	path := filepath.Join(socketDir(t), "missing", "x.sock")
-	_, err := control.Listen(path, nil)
+	_, err := control.Listen(path, nil, nil)
 	if want := fmt.Sprintf("control socket %q: no such file or directory", path); !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
 		t.Errorf("Listen = %v, want %s", err, want)
 	}
-	_, err = control.Listen(filepath.Join(socketDir(t), strings.Repeat("x", 120)), nil)
+	_, err = control.Listen(filepath.Join(socketDir(t), strings.Repeat("x", 120)), nil, nil)
 	if !errors.Is(err, syscall.ENAMETOOLONG) {
 		t.Errorf("Listen with a long name = %v, want ENAMETOOLONG", err)
 	}
@@ -416,7 +416,7 @@ func TestOneOfManyWins(t *testing.T) {
 		won := make(chan *control.Server, 20)
 		for range 20 {
 			all.Go(func() {
-				s, err := control.Listen(path, []int{os.Getuid()})
+				s, err := control.Listen(path, nil, []int{os.Getuid()})
 				switch {
 				case err == nil:
 					won <- s
@@ -498,7 +498,7 @@ func TestLongPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "gtwistd.sock")
-	s, err := control.Listen(path, []int{os.Getuid()})
+	s, err := control.Listen(path, nil, []int{os.Getuid()})
 	if runtime.GOOS != "linux" {
 		if !errors.Is(err, syscall.ENAMETOOLONG) {
 			t.Errorf("Listen = %v, want ENAMETOOLONG", err)
@@ -508,7 +508,7 @@ func TestLongPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := control.Listen(path, nil); !errors.Is(err, fs.ErrExist) {
+	if _, err := control.Listen(path, nil, nil); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("second Listen = %v, want fs.ErrExist", err)
 	}
 	end := serve(t, s, control.Actions{})
