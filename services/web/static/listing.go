@@ -1,126 +1,168 @@
 package static
 
 import (
-	"bytes"
 	"cmp"
+	"context"
+	"errors"
+	"io"
 	"io/fs"
-	"net/http"
-	"net/url"
+	"os"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
+
+const (
+	// batch is how many names are read at once. It is also what a directory may hold and still be listed at once; each
+	// larger one takes a slot.
+	batch = 1024
+
+	// largeListings is how many listings of larger directories are made and sent at a time.
+	largeListings = 8
+
+	// patience is how long such a listing waits for its turn.
+	patience = 2 * time.Second
+
+	// maxListed bounds the memory of a listing: about 100 bytes for each name.
+	maxListed = 250_000
+)
+
+// errBusy says that too many large listings are under way.
+var errBusy = errors.New("too many listings at a time")
 
 // entry is one line of a listing: a directory or a regular file that a request would find.
 type entry struct {
 	name     string // as the file system has it, not always UTF-8
-	dir      bool
-	size     int64 // bytes; meaningless for a directory
-	modified time.Time
+	size     int64  // bytes; negative for a directory
+	modified int64  // Unix time in seconds
 }
 
-// entries reads a directory, directories first, then by name without regard to case.
-func (t *tree) entries(dir string) ([]entry, error) {
-	d, err := t.root.OpenFile(dir, nonblock, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	found, err := d.ReadDir(-1)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]entry, 0, len(found))
-	for _, f := range found {
-		if e, ok := t.entry(dir, f); ok {
-			list = append(list, e)
-		}
-	}
-	slices.SortFunc(list, func(a, b entry) int {
-		switch {
-		case a.dir && !b.dir:
-			return -1
-		case b.dir && !a.dir:
-			return 1
-		}
-		return cmp.Or(strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)), strings.Compare(a.name, b.name))
-	})
-	return list, nil
-}
+func (e entry) isDir() bool { return e.size < 0 }
 
-// entry leaves out what a request would not get: hidden and private names, links that lead nowhere or out of the root, FIFOs, devices.
-func (t *tree) entry(dir string, d fs.DirEntry) (entry, bool) {
-	if hidden(d.Name()) || t.isPrivate(path.Join(dir, d.Name())) {
-		return entry{}, false
+// entryOf leaves out what a request would not get: hidden and private names, links that lead nowhere or out of the root,
+// FIFOs, devices. The error is only that of a root closed by a reload.
+func (t *tree) entryOf(dir string, d fs.DirEntry) (entry, bool, error) {
+	name := d.Name()
+	if hidden(name) || t.private != nil && t.isPrivate(path.Join(dir, name)) {
+		return entry{}, false, nil
 	}
 	info, err := d.Info()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		info, err = t.root.Stat(path.Join(dir, d.Name()))
+		info, err = t.root.Stat(path.Join(dir, name))
 	}
-	if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
-		return entry{}, false
+	switch {
+	case errors.Is(err, fs.ErrClosed):
+		return entry{}, false, err
+	case err != nil || !info.IsDir() && !info.Mode().IsRegular():
+		return entry{}, false, nil
 	}
-	return entry{name: d.Name(), dir: info.IsDir(), size: info.Size(), modified: info.ModTime()}, true
+	e := entry{name: name, size: info.Size(), modified: info.ModTime().Unix()}
+	if info.IsDir() {
+		e.size = -1
+	}
+	return e, true, nil
 }
 
-// Name returns the name for people.
-func (e entry) Name() string {
-	name := strings.ToValidUTF8(e.name, "\uFFFD")
-	if e.dir {
-		name += "/"
-	}
-	return name
+// listing is what has been read of a directory.
+type listing struct {
+	tree    *tree
+	name    string   // below the root, "." for the root itself
+	dir     *os.File // not owned
+	entries []entry
+	whole   bool // nothing is left to read
+	cut     bool // there is more than is listed
 }
 
-// Link returns a reference that resolves to the entry whatever its name: "./" keeps "a:b" from being a scheme.
-func (e entry) Link() string {
-	link := "./" + url.PathEscape(e.name)
-	if e.dir {
-		link += "/"
+// read adds one batch. It makes blocking calls only, for the pool.
+func (l *listing) read() error {
+	found, err := l.dir.ReadDir(batch)
+	if err != nil && err != io.EOF {
+		return err
 	}
-	return link
+	l.whole = err == io.EOF || len(found) == 0
+	for _, d := range found {
+		e, ok, err := l.tree.entryOf(l.name, d)
+		switch {
+		case err != nil:
+			return err
+		case ok && len(l.entries) == maxListed:
+			l.whole, l.cut = true, true
+			return nil
+		case ok:
+			l.entries = append(l.entries, e)
+		}
+	}
+	return nil
 }
 
-// Size returns the size in binary units, "" for a directory.
-func (e entry) Size() string {
-	if e.dir {
-		return ""
-	}
-	if e.size < 1024 {
-		return strconv.FormatInt(e.size, 10) + " B"
-	}
-	size, unit := float64(e.size)/1024, 0
-	for size >= 1023.95 && unit < len(units)-1 {
-		size /= 1024
-		unit++
-	}
-	return strconv.FormatFloat(size, 'f', 1, 64) + " " + units[unit:unit+1] + "iB"
+// begin reads the first two batches, the second of which is empty for most directories.
+func (h *Handler) begin(ctx context.Context, l *listing) error {
+	return h.config.Pool.Do(ctx, func() error {
+		err := l.read()
+		if err == nil && !l.whole && len(l.entries) < batch {
+			err = l.read()
+		}
+		return err
+	})
 }
 
-const units = "KMGTPE"
-
-// Time returns the time of the last change for people, in UTC.
-func (e entry) Time() string { return e.modified.UTC().Format("2006-01-02 15:04") }
-
-// Datetime returns the same for programs.
-func (e entry) Datetime() string { return e.modified.UTC().Format(time.RFC3339) }
-
-func (h *Handler) list(w http.ResponseWriter, r *http.Request, name string, entries []entry) {
-	title := "/"
-	if name != "." {
-		title += strings.ToValidUTF8(name, "\uFFFD") + "/"
+// complete reads the rest of a large directory, one call of the pool for each batch: others get their turns in between,
+// and a client that has gone ends it.
+func (h *Handler) complete(ctx context.Context, l *listing) error {
+	for !l.whole {
+		if err := h.config.Pool.Do(ctx, l.read); err != nil {
+			return err
+		}
 	}
-	var page bytes.Buffer
-	err := h.listing.Execute(&page, map[string]any{"Title": title, "Parent": name != ".", "Entries": entries})
-	if err != nil {
-		h.fail(w, r, err)
-		return
+	return nil
+}
+
+// takeSlot waits for the turn of a large listing.
+func (h *Handler) takeSlot(ctx context.Context) (release func(), err error) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case h.large <- struct{}{}:
+		return func() { <-h.large }, nil
+	case <-timer.C:
+		return nil, errBusy
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	header := w.Header()
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(page.Len()))
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	_, _ = w.Write(page.Bytes()) // the client has gone: there is nobody to tell
+}
+
+// sort puts directories first and then goes by name without regard to case.
+func (l *listing) sort() {
+	slices.SortFunc(l.entries, func(a, b entry) int {
+		switch {
+		case a.isDir() && !b.isDir():
+			return -1
+		case b.isDir() && !a.isDir():
+			return 1
+		}
+		return cmp.Or(compareFold(a.name, b.name), strings.Compare(a.name, b.name))
+	})
+}
+
+// compareFold compares in lower case. It copies nothing as long as the names are ASCII up to where they differ.
+func compareFold(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		x, y := a[i], b[i]
+		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
+			return strings.Compare(strings.ToLower(a[i:]), strings.ToLower(b[i:]))
+		}
+		if x, y = lower(x), lower(y); x != y {
+			return cmp.Compare(x, y)
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }

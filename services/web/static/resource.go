@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// resource is what a request path stands for: a file, a directory asked for without its slash, or a directory's entries.
+// resource is what a request path stands for: a file, a directory asked for without its slash, or a directory to be listed.
 type resource struct {
 	file        *os.File // closed by whoever got the resource
 	info        fs.FileInfo
 	contentType string
 	saveAs      string // a name to suggest to the client that the URL does not have; usually ""
 
-	moved   bool
-	entries []entry
+	moved bool
+	dir   *os.File // closed by whoever got the resource
 }
 
 // serve answers with the file. http.ServeContent takes the conditions in the order of RFC 9110 section 13.2.2.

@@ -10,7 +10,6 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -29,7 +28,7 @@ const (
 	// bodyTimeout bounds how long net/http reads the rest of a request body, which no method here wants, before it answers.
 	bodyTimeout = 10 * time.Second
 
-	// retryAfter is what a client is told when the worker pool is full, in seconds.
+	// retryAfter is what a client is told when too much is waiting, in seconds.
 	retryAfter = "1"
 )
 
@@ -55,8 +54,10 @@ type Config struct {
 
 // Handler is an http.Handler for GET, HEAD and OPTIONS. It is safe for concurrent use.
 type Handler struct {
-	config  Config
-	listing *template.Template
+	config Config
+	layout layout
+	pages  sync.Pool     // of *[]byte, for a chunk of a listing
+	large  chan struct{} // holds one for each large listing under way
 
 	reloading sync.Mutex
 	tree      atomic.Pointer[tree]
@@ -69,7 +70,11 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{config: c, listing: template.Must(template.New("listing").Parse(listingHTML))}
+	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings)}
+	h.pages.New = func() any {
+		b := make([]byte, 0, pageChunk+maxRow)
+		return &b
+	}
 	h.tree.Store(t)
 	return h, nil
 }
@@ -121,32 +126,41 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound)
 		return
 	}
-	res, err := h.find(r.Context(), name, slash)
+	for {
+		t := h.tree.Load()
+		err := h.answer(w, r, t, name, slash)
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, fs.ErrClosed) && h.tree.Load() != t:
+			// A reload closed the root after Load: there is a newer one.
+		default:
+			h.fail(w, r, err)
+			return
+		}
+	}
+}
+
+// answer sends what t has by that name. An error means that nothing has been written.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, t *tree, name string, slash bool) error {
+	var res resource
+	err := h.config.Pool.Do(r.Context(), func() (err error) {
+		res, err = t.find(name, slash, h.config.Index)
+		return err
+	})
 	switch {
 	case err != nil:
-		h.fail(w, r, err)
+		return err
 	case res.file != nil:
 		defer res.file.Close()
 		res.serve(w, r)
 	case res.moved:
 		redirect(w, r, name)
 	default:
-		h.list(w, r, name, res.entries)
+		defer res.dir.Close()
+		return h.list(w, r, &listing{tree: t, name: name, dir: res.dir})
 	}
-}
-
-func (h *Handler) find(ctx context.Context, name string, slash bool) (res resource, err error) {
-	for {
-		t := h.tree.Load()
-		err = h.config.Pool.Do(ctx, func() (err error) {
-			res, err = t.find(name, slash, h.config.Index)
-			return err
-		})
-		// A reload may close the root between Load and find: then there is a newer one.
-		if !errors.Is(err, fs.ErrClosed) || h.tree.Load() == t {
-			return res, err
-		}
-	}
+	return nil
 }
 
 // fail answers a request whose file could not be had.
@@ -155,7 +169,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler) // nobody is there to be answered
 	}
 	status := statusOf(err)
-	if status >= 500 && !errors.Is(err, plugins.ErrFull) {
+	if status >= 500 && !isAny(err, plugins.ErrFull, errBusy) {
 		h.config.Log.ErrorContext(r.Context(), "cannot read a file", "path", r.URL.Path, "error", err)
 	}
 	if status == http.StatusServiceUnavailable {
@@ -168,7 +182,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 func statusOf(err error) int {
 	var pathErr *fs.PathError
 	switch {
-	case isAny(err, plugins.ErrFull, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN):
+	case isAny(err, plugins.ErrFull, errBusy, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN):
 		return http.StatusServiceUnavailable
 	case isAny(err, syscall.EIO, syscall.ESTALE):
 		return http.StatusInternalServerError

@@ -126,7 +126,7 @@ func (t *tree) findOnly(name string, slash bool) (resource, error) {
 	return res, err
 }
 
-// directory returns the index file of a directory, or its entries.
+// directory returns the index file of a directory, or the directory itself to be listed.
 func (t *tree) directory(dir string, index []string) (resource, error) {
 	for _, name := range index {
 		res, err := t.regular(path.Join(dir, name), name)
@@ -134,8 +134,8 @@ func (t *tree) directory(dir string, index []string) (resource, error) {
 			return res, err
 		}
 	}
-	entries, err := t.entries(dir)
-	return resource{entries: entries}, err
+	d, err := t.root.OpenFile(dir, nonblock, 0)
+	return resource{dir: d}, err
 }
 
 func (t *tree) regular(file, name string) (resource, error) {
