@@ -45,7 +45,7 @@ type accessFile struct {
 }
 
 // openLogs opens the log that the options ask for.
-func (r *runner) openLogs() error {
+func (r *runner) openLogs(identity *daemon.Identity) error {
 	l := &logs{access: map[string]*accessFile{}}
 	l.options = logfile.Options{
 		Keep:       time.Duration(r.opts.logKeep),
@@ -59,6 +59,9 @@ func (r *runner) openLogs() error {
 			}
 			r.log.Warn(msg, args...)
 		},
+	}
+	if identity != nil {
+		l.options.User = identity.UID
 	}
 	if r.parent == nil {
 		terminal, err := duplicate(r.stderr)

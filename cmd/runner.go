@@ -164,7 +164,7 @@ func (r *runner) run() (err error) {
 	}
 	defer pidfile.Release() // again, unless farewell came to it
 
-	if err = r.openLogs(); err != nil {
+	if err = r.openLogs(identity); err != nil {
 		return err
 	}
 	ready := false

@@ -9,17 +9,30 @@ import (
 	"strings"
 )
 
-// open opens name for appending and reports whether it had to create it. It never truncates and never waits for a
+// place is what is known about where the live file lies, to decide what may be done to it as root.
+type place struct {
+	created bool // it was not there before
+	linked  bool // the last element of the path is a symbolic link
+	shared  bool // others than root can put files into its directory
+}
+
+// openPlainly opens name like any other process does.
+func openPlainly(name string, mode fs.FileMode) (*os.File, place, error) {
+	file, created, err := openIn(os.OpenFile, name, mode)
+	return file, place{created: created}, explain(name, err)
+}
+
+// openIn opens name for appending and reports whether it had to create it. It never truncates and never waits for a
 // pipe's reader.
-func open(name string, mode fs.FileMode) (file *os.File, created bool, err error) {
+func openIn(openFile func(string, int, fs.FileMode) (*os.File, error), name string, mode fs.FileMode) (file *os.File, created bool, err error) {
 	const flags = os.O_WRONLY | os.O_APPEND | openFlags
 	// Another process may create or remove the file between two steps.
 	for range 10 {
-		file, err = os.OpenFile(name, flags, 0)
+		file, err = openFile(name, flags, 0)
 		if !errors.Is(err, fs.ErrNotExist) {
-			return file, false, explain(name, err)
+			return file, false, err
 		}
-		file, err = os.OpenFile(name, flags|os.O_CREATE|os.O_EXCL, mode)
+		file, err = openFile(name, flags|os.O_CREATE|os.O_EXCL, mode)
 		if err == nil {
 			// Best effort: the umask may have taken bits away, and some file systems have no modes.
 			_ = file.Chmod(mode)
@@ -30,12 +43,12 @@ func open(name string, mode fs.FileMode) (file *os.File, created bool, err error
 		}
 	}
 	// A symbolic link to a file that does not exist yet: O_EXCL does not follow it.
-	file, err = os.OpenFile(name, flags|os.O_CREATE, mode)
+	file, err = openFile(name, flags|os.O_CREATE, mode)
 	return file, false, err
 }
 
 // adopt makes file the live one and closes the one before.
-func (f *File) adopt(file *os.File) error {
+func (f *File) adopt(file *os.File, p place) error {
 	info, err := file.Stat()
 	if err != nil {
 		file.Close()
@@ -51,7 +64,7 @@ func (f *File) adopt(file *os.File) error {
 	if f.file != nil {
 		f.file.Close()
 	}
-	f.file, f.info, f.wrote, f.torn = file, info, 0, false
+	f.file, f.info, f.place, f.wrote, f.torn = file, info, p, 0, false
 	if f.o.OnOpen != nil {
 		f.o.OnOpen(file)
 	}
@@ -93,14 +106,14 @@ func (f *File) reopen() error {
 	if f.info.Mode().IsRegular() {
 		mode = f.info.Mode().Perm()
 	}
-	file, created, err := open(f.path, mode)
+	file, p, err := openSafely(f.path, mode, f.o.User)
 	if err != nil {
 		return err
 	}
-	if created {
+	if p.created {
 		sameOwner(file, f.info)
 	}
-	return f.adopt(file)
+	return f.adopt(file, p)
 }
 
 // Reopen opens the path anew if it no longer names the open file, as after `mv` or logrotate, and reports whether that was
@@ -124,11 +137,26 @@ func (f *File) Reopen() (moved bool, err error) {
 }
 
 // Chown gives the live file to a user and a group, before the process becomes that user; -1 leaves one as it is. Files of later
-// days are created by that user anyway. Devices and pipes keep their owner. On Windows it is an error.
+// days are created by that user anyway. Devices and pipes keep their owner. So does a file that somebody else may have
+// put there for root to give away: one with several names, one whose path is a symbolic link, and in a directory that
+// others than root can write to, one that Open did not create and that is not the user's; Warn is told once that the user may
+// be unable to open it again. On Windows it is an error.
 func (f *File) Chown(uid, gid int) error {
 	f.mu.Lock()
 	defer f.unlock()
 	if f.file == nil || !f.info.Mode().IsRegular() {
+		return nil
+	}
+	info, err := f.file.Stat() // it may have got more names since
+	if err != nil {
+		return fmt.Errorf("log file: %w", err)
+	}
+	if belongs(info, uid, gid) {
+		return nil
+	}
+	if reason := f.place.reserved(info, uid); reason != "" {
+		f.warn("chown", "log file keeps its owner, so the user that this process becomes may be unable to open it again",
+			"path", f.name, "reason", reason)
 		return nil
 	}
 	if err := f.file.Chown(uid, gid); err != nil {

@@ -42,6 +42,8 @@ type Options struct {
 	// Mode is the mode of a file that Open creates, whatever the umask is; 0 means 0600. After a rotation the new file
 	// has mode and owner of the old one.
 	Mode fs.FileMode
+	// User is the user that the process will become: as root, Open accepts files of that user too. 0 means none.
+	User int
 	// Now is the clock; the location of what it returns is the local time zone. Nil means time.Now.
 	Now func() time.Time
 	// Warn is told, once for each kind of trouble until that heals, what the file cannot do: rotate, reopen, remove old
@@ -67,6 +69,7 @@ type File struct {
 	path    string      // where the file is now: symbolic links resolved, inside the root after Chroot
 	file    *os.File    // nil after Close, and while a pipe has no reader
 	info    fs.FileInfo // of file, for its identity
+	place   place       // of file
 	follow  bool        // path can be renamed and opened anew
 	outside bool        // Chroot left the path behind
 	wrote   int64       // how many bytes of file are ours
@@ -82,6 +85,17 @@ type File struct {
 	mill    *lumberjack.Logger // belongs to Run
 }
 
+// failure is an error in our own words that still wraps its cause, perhaps with a hint.
+type failure struct {
+	text  string
+	hint  string
+	cause error
+}
+
+func (f *failure) Error() string { return f.text }
+func (f *failure) Hint() string  { return f.hint }
+func (f *failure) Unwrap() error { return f.cause }
+
 type note struct {
 	msg  string
 	args []any
@@ -89,7 +103,9 @@ type note struct {
 
 // Open returns the log file at path, creating it with o.Mode if there is none. A file that holds an earlier day, by its
 // time of modification, is rotated at once. The error wraps fs.ErrPermission or fs.ErrNotExist where they apply; a pipe that
-// nobody reads is an error. The caller closes the file.
+// nobody reads is an error. So is, for root, what somebody may have put there to have root write elsewhere: in a directory that
+// others can write to, a symbolic link, a file with several names, or one that belongs neither to root nor to the owner of
+// the directory nor to o.User. The caller closes the file.
 func Open(path string, o Options) (*File, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -104,12 +120,12 @@ func Open(path string, o Options) (*File, error) {
 	f := &File{o: o, name: name, path: name, mine: map[string]bool{}, said: map[string]bool{}}
 	f.mu.Lock()
 	defer f.unlock()
-	file, created, err := open(name, o.Mode)
+	file, p, err := openSafely(name, o.Mode, o.User)
 	if err != nil {
 		return nil, fmt.Errorf("log file: %w", err)
 	}
-	f.created = created
-	if err := f.adopt(file); err != nil {
+	f.created = p.created
+	if err := f.adopt(file, p); err != nil {
 		return nil, fmt.Errorf("log file: %w", err)
 	}
 	f.follow = f.info.Mode().IsRegular() && !special(name)
@@ -123,7 +139,7 @@ func Open(path string, o Options) (*File, error) {
 // special reports whether a path names an open descriptor rather than a file of the user: a shell's "> out" seen
 // through /dev/stdout is not ours to rename.
 func special(path string) bool {
-	return strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/")
+	return strings.HasPrefix(path, "/dev/") && !strings.HasPrefix(path, "/dev/shm/") || strings.HasPrefix(path, "/proc/")
 }
 
 // Path returns the absolute path that Open was given, even after Chroot.

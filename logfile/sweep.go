@@ -184,11 +184,15 @@ func (f *File) compress(path string, files []rotated, now time.Time) (pending bo
 			delete(f.mine, name)
 		}
 	}
+	exposed := f.place.shared && len(s.plain) > 0 && os.Geteuid() == 0
+	if exposed {
+		f.warn("compress", "old log files are not compressed as root where others can put links", "path", f.name)
+	}
 	f.mu.Unlock()
 	if len(s.plain) == 0 {
 		return false
 	}
-	if ripe {
+	if ripe && !exposed { // lumberjack opens and chowns by name
 		f.wakeMill(path)
 	}
 	return now.Sub(oldest) < patience

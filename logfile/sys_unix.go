@@ -24,10 +24,11 @@ func explain(name string, err error) error {
 	if !errors.Is(err, syscall.ENXIO) {
 		return err
 	}
+	reason := "no process reads from this pipe"
 	if info, statErr := os.Stat(name); statErr == nil && info.Mode()&fs.ModeSocket != 0 {
-		return fmt.Errorf("open %s: is a socket: %w", name, err)
+		reason = "is a socket"
 	}
-	return fmt.Errorf("open %s: no process reads from this pipe: %w", name, err)
+	return &failure{text: fmt.Sprintf("open %s: %s", name, reason), cause: err}
 }
 
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
@@ -42,10 +43,10 @@ func unlinked(file *os.File) bool {
 	return ok && st.Nlink == 0
 }
 
-// sameOwner gives file the owner that old had, where that is allowed and necessary.
+// sameOwner gives file, which we have just created, the owner that old had, where that is allowed and necessary.
 func sameOwner(file *os.File, old fs.FileInfo) {
 	was, ok := old.Sys().(*syscall.Stat_t)
-	if !ok {
+	if info, err := file.Stat(); !ok || err != nil || links(info) != 1 {
 		return
 	}
 	if int(was.Uid) != os.Geteuid() || int(was.Gid) != os.Getegid() {
