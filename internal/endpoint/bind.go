@@ -14,6 +14,8 @@ import (
 func (s *Set) bind(ctx context.Context, sp Spec) (bound, error) {
 	switch sp.kind {
 	case "unix":
+		s.unix.Lock()
+		defer s.unix.Unlock()
 		return listenUnix(ctx, s.unixPath(sp), sp.mode)
 	case "systemd", "fd":
 		return s.inheritListener(sp)

@@ -83,6 +83,7 @@ type Info struct {
 type Set struct {
 	opts Options
 	log  *slog.Logger
+	unix sync.Mutex // for one bind at a time, as the umask may have to be changed for it
 
 	mu      sync.Mutex
 	closed  bool

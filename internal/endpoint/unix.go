@@ -24,8 +24,8 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (bound, erro
 	if err := checkUnixPath(path); err != nil {
 		return bound{}, err
 	}
-	lc := net.ListenConfig{}
 	if strings.HasPrefix(path, "@") {
+		var lc net.ListenConfig
 		l, err := lc.Listen(ctx, "unix", path)
 		return bound{listener: l}, err
 	}
@@ -37,15 +37,14 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (bound, erro
 	if err := removeStale(ctx, path); err != nil {
 		return bound{}, err
 	}
-	lc.Control = restrict(mode)
-	l, err := lc.Listen(ctx, "unix", path)
+	l, err := listenWithMode(ctx, path, mode)
 	if err != nil {
 		return bound{}, err
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.SetUnlinkOnClose(false)
 	own, err := os.Lstat(path)
 	if err == nil && own.Mode().Perm() != mode {
-		err = os.Chmod(path, mode)
+		err = changeMode(path, mode)
 	}
 	if err != nil {
 		l.Close()

@@ -6,13 +6,17 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"runtime"
-	"syscall"
 )
 
 // Windows has no permission bits for sockets: the directory's access list protects them.
-func restrict(fs.FileMode) func(network, address string, c syscall.RawConn) error { return nil }
+func listenWithMode(_ context.Context, path string, _ fs.FileMode) (*net.UnixListener, error) {
+	return net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+}
+
+func changeMode(string, fs.FileMode) error { return nil }
 
 func lockDir(context.Context, string) (unlock func(), err error) { return func() {}, nil }
 

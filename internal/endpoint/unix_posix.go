@@ -5,29 +5,12 @@ package endpoint
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// restrict returns a function for net.ListenConfig.Control. Linux makes the file with the permissions of the socket, less
-// the umask, so that it never is more open than asked for (unix(7)). Elsewhere the umask alone protects it until chmod.
-func restrict(mode fs.FileMode) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		if runtime.GOOS != "linux" {
-			return nil
-		}
-		var err error
-		if ctlErr := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), uint32(mode)) }); ctlErr != nil {
-			return ctlErr
-		}
-		return os.NewSyscallError("fchmod", err)
-	}
-}
 
 // lockDir takes an advisory lock on a directory. One that cannot be opened is not locked: bind will say what is wrong.
 func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
