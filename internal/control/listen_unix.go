@@ -19,7 +19,7 @@ import (
 
 const (
 	probeTimeout = 2 * time.Second
-	lockTimeout  = 5 * time.Second // the lock is held for the time of a probe
+	lockTimeout  = 500 * time.Millisecond // the lock is held for the time of a probe
 	lockRetry    = 5 * time.Millisecond
 )
 
@@ -109,31 +109,25 @@ func temporaryName(base string) string {
 // publish gives the socket at temp in dir the name path, unless a live one has it. To find a dead one and to take its place
 // are two steps; a lock on the directory keeps others from taking them at the same time.
 func publish(dir *os.File, temp, path string) error {
-	unlock, err := lockDir(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer unlock()
+	defer lockDir(filepath.Dir(path))()
 	if err := probe(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return unix.Renameat(int(dir.Fd()), temp, int(dir.Fd()), filepath.Base(path))
 }
 
-// lockDir locks a directory among the processes that use this package. Where directories cannot be locked, on some network
-// file systems, the pidfile's lock has to be enough.
-func lockDir(dir string) (unlock func(), err error) {
+// lockDir locks a directory among the processes that use this package. It goes on without the lock where directories
+// cannot be locked, on some network file systems, and where somebody holds on to it, as everybody can who may read the
+// directory: the pidfile's lock has decided already whose path it is, and a live socket answers.
+func lockDir(dir string) (unlock func()) {
 	d, err := os.Open(dir)
 	if err != nil {
-		return func() {}, nil
+		return func() {}
 	}
 	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(lockRetry) {
-		switch err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
-		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
-			return func() { _ = d.Close() }, nil
-		case time.Now().After(deadline):
-			_ = d.Close()
-			return nil, errors.New("directory is locked by another process")
+		err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) || time.Now().After(deadline) {
+			return func() { _ = d.Close() }
 		}
 	}
 }

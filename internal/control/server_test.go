@@ -409,6 +409,24 @@ func TestListenErrors(t *testing.T) {
 	}
 }
 
+// Everybody who can read the directory can lock it.
+func TestLockedDirectoryIsNoObstacle(t *testing.T) {
+	path := stale(t, socket(t))
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, listen(t, path), control.Actions{})
+	if _, err := control.Listen(path, nil, nil); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("second Listen = %v, want fs.ErrExist", err)
+	}
+	onlyFile(t, path)
+}
+
 func TestOneOfManyWins(t *testing.T) {
 	for range 20 {
 		path := stale(t, socket(t))

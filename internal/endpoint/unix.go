@@ -19,7 +19,7 @@ const probeTime = 2 * time.Second
 // listenUnix listens on a socket file with the permissions of mode. A file that nobody listens on any more is replaced.
 //
 // The lock on the directory makes finding out and replacing one step as far as gtwistd itself is concerned: between bind
-// and listen a live socket looks like a stale one.
+// and listen a live socket looks like a stale one. It is waited for, but not relied upon.
 func listenUnix(ctx context.Context, path string, mode fs.FileMode) (bound, error) {
 	if err := checkUnixPath(path); err != nil {
 		return bound{}, err

@@ -12,22 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockDir takes an advisory lock on a directory. One that cannot be opened is not locked: bind will say what is wrong.
+// lockTime is how long others of us may need for the directory. Whoever can read it can hold the lock, too, and must not be
+// able to keep us from starting.
+const lockTime = 500 * time.Millisecond
+
+// lockDir takes an advisory lock on a directory. One that cannot be opened is not locked: bind will say what is wrong. One
+// that somebody else holds on to is done without.
 func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return func() {}, nil
 	}
-	limit := time.Now().Add(probeTime)
-	for {
+	for limit := time.Now().Add(lockTime); ; {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EWOULDBLOCK && err != unix.EINTR {
+		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(limit) {
 			// A file system without locks gives another error: then there is none.
 			return func() { f.Close() }, nil
-		}
-		if time.Now().After(limit) {
-			f.Close()
-			return nil, faultf("directory %q is locked by another process", dir)
 		}
 		select {
 		case <-ctx.Done():

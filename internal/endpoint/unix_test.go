@@ -101,6 +101,8 @@ func TestUnixDirectoryIsLocked(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "is locked by another process") {
 		t.Errorf("Listen = %v", err)
 	}
+	// Anybody who can read the directory can hold the lock, for ever.
+	pair(t, listen(t, newSet(t, endpoint.Options{Dir: dir.Name()}), "x", "unix:s"))
 }
 
 func TestUnixForeignFileStays(t *testing.T) {
