@@ -5,6 +5,7 @@
 //	server.go    Serve: from bound sockets to the last goroutine's end
 //	stream.go    what is done with a connection
 //	datagram.go  what is done with a datagram
+//	guard.go     which datagrams are answered, so that no loop arises
 //
 // The runner owns sockets and connections; this package owns one goroutine for each socket and each connection, and
 // Serve waits for all of them. docs/plugins.md explains how a plugin is written, docs/echo.md how this one is used.

@@ -195,6 +195,24 @@ func TestForgedDatagram(t *testing.T) {
 	}
 }
 
+// TestOwnSocketsDoNotTalk sends, as a forged datagram would, from the address of one socket of the service to the other.
+func TestOwnSocketsDoNotTalk(t *testing.T) {
+	srv := plugintest.Start(t, echo.Plugin(), "--listen", "udp:0:interface=127.0.0.1", "--listen", "udp:0:interface=127.0.0.1")
+	one, two := srv.Addrs()[0].(*net.UDPAddr), srv.Addrs()[1].(*net.UDPAddr)
+	forged, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2), Port: two.Port}, one)
+	if err != nil {
+		t.Skipf("this system has no second loopback address: %v", err)
+	}
+	defer forged.Close()
+	if _, err := forged.Write([]byte("to be repeated for ever")); err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, dial(t, one), "an honest client behind it in the queue")
+	if report := fmt.Sprint(srv.Service.(plugins.Reporter).Report()); report != "[unanswered-datagrams=1]" {
+		t.Errorf("Report() = %v, want one datagram that was not answered", report)
+	}
+}
+
 // dial connects for as long as the test runs, and lets a hang become an error.
 func dial(t testing.TB, addr net.Addr) net.Conn {
 	t.Helper()

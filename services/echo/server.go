@@ -18,7 +18,7 @@ type server struct {
 	streams     []net.Listener
 	packets     []net.PacketConn
 	clients     clients
-	unanswered  atomic.Int64 // datagrams that mayAnswer refused
+	unanswered  atomic.Int64 // datagrams that a guard refused
 }
 
 var (
@@ -36,8 +36,9 @@ func (s *server) Serve(ctx context.Context) error {
 	for _, ln := range s.streams {
 		sockets.Go(func() { stop(s.acceptFrom(ln)) })
 	}
+	ports := s.packetPorts()
 	for _, pc := range s.packets {
-		sockets.Go(func() { stop(s.answerOn(pc)) })
+		sockets.Go(func() { stop(s.answerOn(pc, newGuard(ports))) })
 	}
 
 	<-serving.Done()
@@ -63,6 +64,17 @@ func (s *server) acceptFrom(ln net.Listener) error {
 		}
 		s.clients.serve(conn, s.converse)
 	}
+}
+
+// packetPorts returns the ports of the datagram sockets.
+func (s *server) packetPorts() []int {
+	var list []int
+	for _, pc := range s.packets {
+		if addr, ok := pc.LocalAddr().(*net.UDPAddr); ok {
+			list = append(list, addr.Port)
+		}
+	}
+	return list
 }
 
 func (s *server) closeSockets() {

@@ -84,28 +84,3 @@ func TestIdleTimerRestarts(t *testing.T) {
 		}
 	})
 }
-
-func TestMayAnswer(t *testing.T) {
-	local := &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7007}
-	tests := []struct {
-		name   string
-		sender net.Addr
-		want   bool
-	}{
-		{"a client", &net.UDPAddr{Port: 40000}, true},
-		{"the first user port", &net.UDPAddr{Port: 1024}, true},
-		{"no port", &net.UDPAddr{Port: 0}, false},
-		{"echo", &net.UDPAddr{Port: 7}, false},
-		{"chargen", &net.UDPAddr{Port: 19}, false},
-		{"tftp", &net.UDPAddr{Port: 69}, false},
-		{"another echo of ours", &net.UDPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 7007}, false},
-		{"not UDP", &net.UnixAddr{Name: "x"}, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := mayAnswer(tt.sender, local); got != tt.want {
-				t.Errorf("mayAnswer(%v) = %v, want %v", tt.sender, got, tt.want)
-			}
-		})
-	}
-}
