@@ -14,7 +14,8 @@ import (
 	"syscall"
 )
 
-// asUser is the command `as UID COMMAND ARGUMENTS`: it becomes that user, and the group of the same number, first.
+// asUser is the command `asuser UID COMMAND ARGUMENTS`: it becomes that user, and the group of the same number, first.
+// (Plain "as" would hide the assembler from a Go command that a test runs.)
 func asUser() {
 	id, err := strconv.Atoi(os.Args[1])
 	exitOn(err)

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		"gtwistd-faulty": func() { os.Exit(cmd.Main(faultyPlugin(), echo.Plugin())) },
 		"http":           httpClient,
 		"send":           sendClient,
-		"as":             asUser,
+		"asuser":         asUser,
 		"activate":       activate,
 		"terminal":       terminal,
 		"jsonlines":      jsonLines,
