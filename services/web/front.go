@@ -24,6 +24,16 @@ type front struct {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	res := &response{ResponseWriter: w, head: r.Method == http.MethodHead}
 	defer f.finish(res, r)
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// RFC 9112 section 6.1: the connection must end after a request that had a Content-Length as well, since another
+		// server on the way may have cut it elsewhere. net/http removes that header, so it ends after each such request.
+		res.Header().Set("Connection", "close")
+	}
+	if r.URL.Opaque != "" {
+		// "GET other:80" is no form of a target, RFC 9112 section 3.2, and its path would be taken for the root.
+		http.Error(res, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
+		return
+	}
 	f.next.ServeHTTP(res, r)
 }
 

@@ -262,6 +262,46 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestDoubtfulRequests sends what another server on the way may understand otherwise.
+func TestDoubtfulRequests(t *testing.T) {
+	srv := plugintest.Start(t, web.Plugin(), "--port", "0", "--path", directory(t, map[string]string{"a.txt": "a"}))
+	tests := []struct {
+		name, request string
+		status        int
+		closed        bool
+	}{
+		{"plain", "GET /a.txt HTTP/1.1\r\nHost: x\r\n\r\n", 200, false},
+		{"length and chunks", "GET /a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200, true},
+		{"length, chunks and another method", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 405, true},
+		{"length", "GET /a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx", 200, false},
+		{"opaque", "GET evil:80 HTTP/1.1\r\nHost: x\r\n\r\n", 400, false},
+		{"opaque with a scheme", "GET http:a.txt HTTP/1.1\r\nHost: x\r\n\r\n", 400, false},
+		{"asterisk", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 204, false},
+		{"authority", "CONNECT evil:80 HTTP/1.1\r\nHost: x\r\n\r\n", 405, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", srv.Addrs()[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
+			// The second request is answered only if the connection stays open.
+			_, _ = io.WriteString(conn, tt.request+"OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			reader := bufio.NewReader(conn)
+			res, err := http.ReadResponse(reader, nil)
+			if err != nil || res.StatusCode != tt.status || res.Close != tt.closed {
+				t.Fatalf("%q = %+v, %v, want %d, close %v", tt.request, res, err, tt.status, tt.closed)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			if _, err := http.ReadResponse(reader, nil); (err != nil) != tt.closed {
+				t.Errorf("%q, then another request: %v, want it closed: %v", tt.request, err, tt.closed)
+			}
+		})
+	}
+}
+
 func TestLimits(t *testing.T) {
 	srv := plugintest.Start(t, web.Plugin(), "--port", "0", "--path", t.TempDir())
 	conn, err := net.Dial("tcp", srv.Addrs()[0].String())
