@@ -215,7 +215,10 @@ func (t *target) ask(ctx context.Context, request func(context.Context) error, s
 	if !unreachable(err) {
 		return err
 	}
-	if t.owner.PID == 0 {
+	switch {
+	case t.owner.PID == 0 && t.owner.Note != "":
+		return fmt.Errorf("%w, and of pidfile %s, %s", err, t.pidfile, t.owner.Note)
+	case t.owner.PID == 0:
 		return fmt.Errorf("%w, and pidfile %s does not tell the pid", err, t.pidfile)
 	}
 	return t.signal(sig)

@@ -27,18 +27,23 @@ const (
 
 // Owner is who holds a pidfile.
 type Owner struct {
-	PID     int  // what the file says; 0 if it names no process
-	Running bool // whether a process holds the lock
+	PID     int    // what the file says; 0 if it names no process, or while Running if it is not known to name the holder
+	Running bool   // whether a process holds the lock
+	Note    string // why PID is 0 while Running, if there is more to say; otherwise empty
 }
 
 // RunningError says that another process holds the pidfile.
 type RunningError struct {
 	Path string
-	PID  int // 0 if it is not known: that process is starting or stopping, or lives in another pid namespace
+	PID  int    // 0 if it is not known: that process is starting or stopping, or lives in another pid namespace
+	Note string // as in Owner
 }
 
 func (e *RunningError) Error() string {
-	if e.PID == 0 {
+	switch {
+	case e.PID == 0 && e.Note != "":
+		return fmt.Sprintf("pidfile %s: already running, its pid is not known: %s", e.Path, e.Note)
+	case e.PID == 0:
 		return fmt.Sprintf("pidfile %s: already running, its pid is not known", e.Path)
 	}
 	return fmt.Sprintf("pidfile %s: already running, pid %d", e.Path, e.PID)

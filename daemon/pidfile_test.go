@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,21 @@ func pidfileRoles() map[string]func([]string) int {
 				return 1
 			}
 			fmt.Print(errorText(p.Release()))
+			return 0
+		},
+		// lie holds the lock of a pidfile that names another process.
+		"lie": func(args []string) int {
+			err := becomeNobody()
+			file, openErr := os.OpenFile(args[0], os.O_CREATE|os.O_RDWR, 0o644)
+			if err = errors.Join(err, openErr); err == nil {
+				_, err = file.WriteString(args[1] + "\n")
+			}
+			if err = errors.Join(err, unix.Flock(int(file.Fd()), unix.LOCK_EX)); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			fmt.Println("locked")
+			io.Copy(io.Discard, os.Stdin)
 			return 0
 		},
 		"jail": func(args []string) int {
@@ -302,8 +318,8 @@ func TestPidfileOfAnotherUser(t *testing.T) {
 		{"stale in a sticky directory", "lock as nobody", at(sticky, "0644.pid", 0o644), "pidfile %s: stale, but cannot be replaced: operation not permitted"},
 		{"directory not writable", "lock as nobody", filepath.Join(closed, "new.pid"), "pidfile %s: directory " + closed + ": permission denied"},
 		{"running", "lock as nobody", live, "pidfile %s: already running, pid " + itoa(os.Getpid())},
-		{"probe of running", "probe as nobody", live, "{" + itoa(os.Getpid()) + " true}"},
-		{"probe of stale", "probe as nobody", at(open, "probe.pid", 0o644), "{" + ended[:len(ended)-1] + " false}"},
+		{"probe of running", "probe as nobody", live, "{" + itoa(os.Getpid()) + " true }"},
+		{"probe of stale", "probe as nobody", at(open, "probe.pid", 0o644), "{" + ended[:len(ended)-1] + " false }"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -315,6 +331,46 @@ func TestPidfileOfAnotherUser(t *testing.T) {
 				t.Errorf("said %q, want %q", said, want)
 			}
 		})
+	}
+}
+
+// TestLyingPidfile: whoever holds the lock of a file of his own cannot make root signal another process.
+func TestLyingPidfile(t *testing.T) {
+	needRoot(t)
+	if runtime.GOOS != "linux" {
+		t.Skip("needs Linux's /proc/locks")
+	}
+	path := filepath.Join(openDir(t, 0o777), "gtwistd.pid")
+	cmd := command(t, "lie", path, itoa(os.Getpid()))
+	stdin, err := cmd.StdinPipe()
+	stdout, outErr := cmd.StdoutPipe()
+	if err = errors.Join(err, outErr); err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "locked\n" {
+		t.Fatalf("the liar said %q, %v", line, err)
+	}
+	note := fmt.Sprintf("pid %d holds the lock, but the file says %d", cmd.Process.Pid, os.Getpid())
+	if owner, err := daemon.Probe(path); err != nil || owner != (daemon.Owner{Running: true, Note: note}) {
+		t.Errorf("Probe = %+v, %v, want the note %q", owner, err, note)
+	}
+	_, _, err = daemon.Lock(path)
+	if want := "pidfile " + path + ": already running, its pid is not known: " + note; errorText(err) != want {
+		t.Errorf("Lock = %v, want %s", err, want)
+	}
+	// The same file, told truly.
+	if err := os.WriteFile(path, []byte(itoa(cmd.Process.Pid)+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if owner, err := daemon.Probe(path); err != nil || owner != (daemon.Owner{PID: cmd.Process.Pid, Running: true}) {
+		t.Errorf("Probe = %+v, %v, want pid %d", owner, err, cmd.Process.Pid)
+	}
+	stdin.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -85,7 +85,7 @@ func (p *Pidfile) discard() {
 
 // waitForLock returns when nothing is at the path, or a stale file whose lock we hold.
 func (p *Pidfile) waitForLock() (sighting, error) {
-	deadline := time.Now().Add(lockPatience)
+	start := time.Now()
 	for looks := 1; ; looks++ {
 		seen, err := look(p.path, unix.LOCK_EX)
 		if err != nil {
@@ -94,13 +94,10 @@ func (p *Pidfile) waitForLock() (sighting, error) {
 		if !seen.held {
 			return seen, nil
 		}
+		pid, note, final := seen.holder()
 		seen.close()
-		if plausible(seen.content) && looks >= plausibleLooks {
-			pid, _ := parsePID(seen.content)
-			return sighting{}, &RunningError{Path: p.name, PID: pid}
-		}
-		if time.Now().After(deadline) {
-			return sighting{}, &RunningError{Path: p.name}
+		if (final && looks >= plausibleLooks) || time.Since(start) > patience(note) {
+			return sighting{}, &RunningError{Path: p.name, PID: pid, Note: note}
 		}
 		time.Sleep(lockPause)
 	}
@@ -200,24 +197,30 @@ func (p *Pidfile) Release() error {
 }
 
 // Probe says who holds the pidfile at path. The lock decides, never the pid: after a crash that may be another
-// program's. A missing file, and an empty path, mean that nobody does. A PID of 0 must not be signalled.
+// program's. A missing file, and an empty path, mean that nobody does.
+//
+// A PID of 0 must not be signalled. Whoever can write to a pidfile could name any process in it, so while the lock is held
+// PID is what the file says only if on Linux that process holds the lock. Where the system does not tell, the file must belong
+// to this user or to root.
 func Probe(path string) (Owner, error) {
 	if path == "" {
 		return Owner{}, nil
 	}
-	deadline := time.Now().Add(lockPatience)
+	start := time.Now()
 	for {
 		seen, err := look(path, unix.LOCK_SH)
 		if err != nil {
 			return Owner{}, pidfileError(path, err)
 		}
-		seen.close()
-		pid, _ := parsePID(seen.content)
-		if !seen.held || plausible(seen.content) {
-			return Owner{PID: pid, Running: seen.held}, nil
+		if !seen.held {
+			seen.close()
+			pid, _ := parsePID(seen.content)
+			return Owner{PID: pid}, nil
 		}
-		if time.Now().After(deadline) {
-			return Owner{Running: true}, nil
+		pid, note, final := seen.holder()
+		seen.close()
+		if final || time.Since(start) > patience(note) {
+			return Owner{PID: pid, Running: true, Note: note}, nil
 		}
 		time.Sleep(lockPause)
 	}
@@ -234,6 +237,42 @@ func (s sighting) close() {
 	if s.file != nil {
 		s.file.Close()
 	}
+}
+
+// holder returns the pid in the file if it is the one of the process that holds the lock, otherwise 0 and perhaps
+// why. It is not final while that process may be starting or stopping, which changes the file.
+func (s sighting) holder() (pid int, note string, final bool) {
+	if !plausible(s.content) {
+		return 0, "", false
+	}
+	said, _ := parsePID(s.content)
+	switch holds, ok := lockHolder(s.file); {
+	case !ok && s.trusted():
+		return said, "", true
+	case !ok:
+		return 0, "it belongs to another user, who may have named any process in it", true
+	case holds == 0:
+		return 0, "", false
+	case holds != said:
+		return 0, fmt.Sprintf("pid %d holds the lock, but the file says %d", holds, said), false
+	}
+	return said, "", true
+}
+
+// patience is how long to look at a lock whose holder is not known. A file that names another process than the one that
+// holds the lock is about to be replaced, which takes an instant, or was made so.
+func patience(note string) time.Duration {
+	if note != "" {
+		return lockPatience / 4
+	}
+	return lockPatience
+}
+
+// trusted reports whether nobody but this user and root could open the file for writing before it was locked.
+func (s sighting) trusted() bool {
+	var stat unix.Stat_t
+	err := unix.Fstat(int(s.file.Fd()), &stat)
+	return err == nil && (stat.Uid == 0 || int(stat.Uid) == unix.Geteuid()) && stat.Mode&0o022 == 0
 }
 
 // look opens the file at path, tries its lock and reads it. What it returns was the file at path after the lock was
