@@ -82,6 +82,32 @@ func TestListing(t *testing.T) {
 	}
 }
 
+// TestListingShowsControlCharacters says that a name stays in its row and reads from left to right, whatever is in it.
+func TestListingShowsControlCharacters(t *testing.T) {
+	names := map[string]string{
+		"two\nlines":          `<a href="./two%0Alines">two␊lines</a>`,
+		"esc\x1b[31m\x7f":     `<a href="./esc%1B%5B31m%7F">esc␛[31m␡</a>`,
+		"c1\u0085x":           `<a href="./c1%C2%85x">c1�x</a>`,
+		"exe\u202etxt.dir/":   `<a href="./exe%E2%80%AEtxt.dir/">exe�txt.dir/</a>`,
+		"line\u2028break":     `<a href="./line%E2%80%A8break">line�break</a>`,
+		"bad\xff\xfeutf-8":    `<a href="./bad%FF%FEutf-8">bad��utf-8</a>`,
+		"ümläut & <more>.txt": `<a href="./%C3%BCml%C3%A4ut%20&amp;%20%3Cmore%3E.txt">ümläut &amp; &lt;more&gt;.txt</a>`,
+	}
+	files := map[string]string{}
+	for name := range names {
+		files["a\tb/"+name] = ""
+	}
+	page := get(t, server(t, newHandler(t, tree(t, files))), "/a%09b/").body
+	for name, want := range names {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s for %q in %s", want, name, page)
+		}
+	}
+	if !strings.Contains(page, "<h1>Index of /a␉b/</h1>") {
+		t.Errorf("no title in %s", page)
+	}
+}
+
 func TestListingSizesAndTimes(t *testing.T) {
 	dir := t.TempDir()
 	sizes := map[string]int64{"0 B": 0, "1023 B": 1023, "1.0 KiB": 1024, "1.5 KiB": 1536, "1.0 MiB": 1<<20 - 1, "2.3 GiB": 2469606195}
