@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"log/slog"
 	"net"
@@ -76,6 +77,10 @@ func (s *site) Serve(ctx context.Context) error {
 func (s *site) Reload(ctx context.Context) error {
 	before := s.files.Root()
 	if err := s.files.Reload(ctx); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			// The service does not know whether there was a --chroot.
+			return fmt.Errorf("--path %q: %w (after --chroot it must exist inside, too)", s.path, err)
+		}
 		return fmt.Errorf("--path %q: %w", s.path, err)
 	}
 	if now := s.files.Root(); now != before {
