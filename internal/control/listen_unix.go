@@ -55,7 +55,7 @@ func listen(path string, owner *Owner) (bound, error) {
 		_ = l.Close()
 		return bound{}, err
 	}
-	return bound{l, file, kept}, nil
+	return bound{reserve(l), file, kept}, nil
 }
 
 // bindFor listens at path, which is new in dir, and sees to it that the socket is the owner's. Kept is the reason if that

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -26,7 +27,7 @@ type Server struct {
 
 // bound is a socket that listens.
 type bound struct {
-	listener *net.UnixListener
+	listener net.Listener
 	file     fs.FileInfo // to know it again
 	kept     error       // why the socket is not the owner's; nil if it is
 }
@@ -139,11 +140,11 @@ type peer struct {
 type peerKey struct{}
 
 func askPeer(c net.Conn) peer {
-	uc, ok := c.(*net.UnixConn)
+	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return peer{err: errors.New("not a unix socket")}
 	}
-	raw, err := uc.SyscallConn()
+	raw, err := sc.SyscallConn()
 	if err != nil {
 		return peer{err: err}
 	}
