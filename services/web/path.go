@@ -4,12 +4,14 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // filePath is a flag value: the path of a file, relative to the directory that was current when the flag was set.
 type filePath struct {
 	given string   // as typed, for messages
-	words []string // values that are not paths
+	kind  string   // placeholder of the value in help
+	words []string // values that are not paths, in any case
 	here  string   // what no path at all means
 	abs   string
 }
@@ -19,8 +21,8 @@ func (p *filePath) Set(s string) error {
 	if s == "" {
 		return errors.New("empty")
 	}
-	if slices.Contains(p.words, s) {
-		p.given, p.abs = s, ""
+	if i := slices.IndexFunc(p.words, func(word string) bool { return strings.EqualFold(word, s) }); i >= 0 {
+		p.given, p.abs = p.words[i], ""
 		return nil
 	}
 	abs, err := filepath.Abs(s)
@@ -35,7 +37,7 @@ func (p *filePath) Set(s string) error {
 func (p *filePath) String() string { return p.given }
 
 // Type implements pflag.Value.
-func (p *filePath) Type() string { return "path" }
+func (p *filePath) Type() string { return p.kind }
 
 func (p *filePath) path() string {
 	if p.abs == "" {

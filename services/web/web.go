@@ -48,19 +48,20 @@ type options struct {
 
 // Flags implements plugins.Maker.
 func (o *options) Flags(fs *pflag.FlagSet) {
-	o.path.here = workingDirectory()
-	o.accessLog = filePath{given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
+	o.path = filePath{kind: "DIR|FILE", here: workingDirectory()}
+	o.accessLog = filePath{kind: "FILE|log|off", given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
 	fs.StringVarP(&o.port, "port", "p", "",
 		"listen on `PORT`: a number, or any endpoint that --listen takes (default 8080 without --listen)")
 	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil,
 		"listen on `ENDPOINT`, such as tcp:8080:interface=127.0.0.1 or unix:/run/web.sock; repeatable, and beside --port")
 	fs.Var(&o.path, "path",
-		"serve `DIR|FILE`: the files below a directory, or one single file (default: the current directory)")
+		"what to serve: the files below a directory, or one single file (default: the current directory)")
 	fs.StringArrayVar(&o.index, "index", []string{"index.html", "index.htm"},
-		"send the file `NAME` for the directory it is in; repeatable, the first that exists wins; without any the directory is listed")
+		"send the file `NAME` for the directory it is in; repeatable, the first that exists wins, else the directory is listed; "+
+			"--index= alone lists every directory")
 	fs.Var(&o.accessLog, "access-log",
-		"append one record per request, in combined format, to `FILE|log|off`; log is the program's own log")
+		"where to append one record per request, in combined format: a file, log (the program's own log) or off")
 }
 
 // Make implements plugins.Maker.
@@ -77,8 +78,15 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 }
 
 func (o *options) check() error {
-	if o.portGiven != nil && o.portGiven.Changed && o.port == "" {
-		return &plugins.UsageError{Reason: `--port "": no port`, Suggestion: "leave the option out for 8080; --port 0 takes a free one"}
+	if o.portGiven != nil && o.portGiven.Changed && !maybeEndpoint(o.port) {
+		reason, number := "not a port, nor an endpoint", "give a number such as 8080"
+		if o.port == "" {
+			reason, number = "no port", "leave the option out for 8080"
+		}
+		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: %s", o.port, reason), Suggestion: number + "; --port 0 takes a free one"}
+	}
+	if len(o.index) == 1 && o.index[0] == "" {
+		o.index = nil
 	}
 	for _, name := range o.index {
 		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || filepath.Base(name) != name {
@@ -86,6 +94,11 @@ func (o *options) check() error {
 		}
 	}
 	return nil
+}
+
+// maybeEndpoint leaves numbers, and all that has the marks of an endpoint or a path, to those who know more about them.
+func maybeEndpoint(s string) bool {
+	return strings.ContainsAny(s, `:/\=`) || s != "" && strings.Trim(s, "0123456789") == ""
 }
 
 // open fills s, from what is most likely to be wrong to what others can see.

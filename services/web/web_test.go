@@ -45,7 +45,7 @@ func TestContract(t *testing.T) {
 	plugintest.Run(t, web.Plugin(), plugintest.Config{
 		Args: []string{"--port", "0", "--listen", "tcp:0", "--path", dir},
 		BadArgs: [][]string{
-			{"--no-such-flag"}, {"argument"}, {"--path", ""}, {"--access-log", ""}, {"--index", ""}, {"--index", "a/b"}, {"--index", ".."},
+			{"--no-such-flag"}, {"argument"}, {"--path", ""}, {"--access-log", ""}, {"--index", "", "--index", "a"}, {"--index", "a/b"}, {"--index", ".."},
 		},
 		Dial: halfRequest,
 	})
@@ -194,6 +194,45 @@ func TestMakeErrors(t *testing.T) {
 	}
 }
 
+// TestPortThatIsNone says that only what cannot be an endpoint is refused here.
+func TestPortThatIsNone(t *testing.T) {
+	for _, port := range []string{"abc", "80x", "-1", "tcp", "localhost", " 80"} {
+		_, specs, err := makeOn(t, "--port="+port)
+		var usage *plugins.UsageError
+		if want := `--port "` + port + `": not a port, nor an endpoint`; !errors.As(err, &usage) || err.Error() != want || usage.Hint() == "" || len(specs) != 0 {
+			t.Errorf("Make() = %v, want the usage error %s", err, want)
+		}
+	}
+	for _, port := range []string{"0", "80", "99999", "tpc:80", "127.0.0.1:80", "/run/x"} {
+		if _, specs, err := makeOn(t, "--port", port); err != nil || len(specs) != 1 || specs[0] != port {
+			t.Errorf("--port %q: listens on %q, %v, want it to be the endpoint", port, specs, err)
+		}
+	}
+}
+
+func TestNoIndex(t *testing.T) {
+	dir := directory(t, map[string]string{"index.html": "start"})
+	for _, arg := range []string{"--index=", "--index=index.html"} {
+		srv := plugintest.Start(t, web.Plugin(), "--port", "0", "--path", dir, arg)
+		_, body := get(t, srv.Addrs()[0], "/")
+		if listed := strings.Contains(body, `href="./index.html"`); listed != (arg == "--index=") {
+			t.Errorf("%s: GET / = %q", arg, body)
+		}
+	}
+}
+
+func TestAccessLogWords(t *testing.T) {
+	t.Chdir(directory(t, map[string]string{"a.txt": "a"}))
+	for _, word := range []string{"off", "OFF", "Off", "log", "LOG"} {
+		if _, _, err := makeOn(t, "--access-log", word); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(word); err == nil {
+			t.Errorf("--access-log %s makes a file", word)
+		}
+	}
+}
+
 func TestReloadError(t *testing.T) {
 	dir := directory(t, map[string]string{"www/a.txt": "a"})
 	srv := plugintest.Start(t, web.Plugin(), "--port", "0", "--path", filepath.Join(dir, "www"))
@@ -201,7 +240,7 @@ func TestReloadError(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := srv.Service.(plugins.Reloader).Reload(t.Context())
-	if err == nil || !strings.Contains(err.Error(), `www": no such directory`) {
+	if err == nil || !strings.Contains(err.Error(), `www": no such directory (after --chroot it must exist inside, too)`) {
 		t.Errorf("Reload() = %v, want an error about the directory", err)
 	}
 	if status, body := get(t, srv.Addrs()[0], "/a.txt"); status != 200 || body != "a" {
