@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,6 +69,8 @@ func (p Program) environment(pid int) []string {
 // process Go moves its own descriptors to numbers beyond the table, and would overwrite one that is not in it.
 func (p Program) descriptors(stdin *os.File) []uintptr {
 	inherited := p.Inherited.numbers()
+	limit := tableLimit()
+	inherited = slices.DeleteFunc(inherited, func(fd int) bool { return fd >= limit })
 	last := 2
 	for _, fd := range inherited {
 		last = max(last, fd)
@@ -85,6 +88,18 @@ func (p Program) descriptors(stdin *os.File) []uintptr {
 		table[fd] = uintptr(fd)
 	}
 	return table
+}
+
+// tableLimit returns how long the table of descriptors may be. What was opened before the limit of the process was lowered can
+// be used and not be handed on, since dup(2) to its number fails; Go needs a few numbers beyond the table for itself. Nobody
+// means a number of many thousands to be handed on, and each number below it costs a system call.
+func tableLimit() int {
+	const spare = 4
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > scanLimit+spare {
+		return scanLimit
+	}
+	return int(limit.Cur) - spare
 }
 
 // startedCopy is the copy of this program as its parent sees it.

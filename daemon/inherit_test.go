@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -44,6 +45,23 @@ func inheritRoles() map[string]func([]string) int {
 			exe, _ := os.Executable()
 			env := roleEnv(args[0], "LISTEN_PID="+itoa(os.Getpid()), "LISTEN_FDS="+args[1], "LISTEN_FDNAMES="+args[2])
 			err := unix.Exec(exe, append([]string{exe}, args[3:]...), env)
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		},
+		// narrowed becomes the role named by its first argument with descriptors below, just below and beyond its limit.
+		"narrowed": func(args []string) int {
+			null, err := os.Open(args[1])
+			if err != nil {
+				return 1
+			}
+			for _, fd := range []int{40, 63, 200} {
+				_, dupErr := unix.FcntlInt(null.Fd(), unix.F_DUPFD, fd)
+				err = errors.Join(err, dupErr)
+			}
+			if err = errors.Join(err, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64})); err == nil {
+				exe, _ := os.Executable()
+				err = unix.Exec(exe, append([]string{exe}, args[2:]...), roleEnv(args[0]))
+			}
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		},
@@ -98,6 +116,18 @@ func inheritRoles() map[string]func([]string) int {
 			r.Close()
 			return 0
 		},
+	}
+}
+
+// TestDescriptorsBeyondTheLimit: they stay behind, and the rest is handed on.
+func TestDescriptorsBeyondTheLimit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "content")
+	if err := os.WriteFile(path, []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := heard[inheritance](t, play(t, "narrowed", "front", path, "named"))
+	if want := map[int]string{40: "content"}; !reflect.DeepEqual(d.Content, want) {
+		t.Errorf("handed on: %v, want %v", d.Content, want)
 	}
 }
 
