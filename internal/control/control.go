@@ -36,8 +36,9 @@ type Status struct {
 	State   string `json:"state"`
 	PID     int    `json:"pid"`
 	Version string `json:"version"`
-	// Started is zero, and left out of the JSON, in a Status that a client made of what the pidfile tells.
-	Started time.Time `json:"started,omitzero"`
+	// Started is zero in a Status that a client made of what the pidfile tells: State, Pidfile and, unless it is 0, PID. The
+	// JSON and the text then leave out all else.
+	Started time.Time `json:"started"`
 	// UptimeSeconds is the time since Started, by a clock that nobody sets back.
 	UptimeSeconds int64 `json:"uptime_seconds"`
 	// Pidfile, Logfile and Rundir are absolute paths; empty where there is none.
@@ -95,8 +96,16 @@ type Pool struct {
 	WaitMaxSeconds   float64 `json:"wait_max_seconds"`
 }
 
-// MarshalJSON writes lists that are empty, never null: `jq '.services[]'` works in every state.
+// MarshalJSON writes what is known. Lists that are empty are never null: `jq '.services[]'` works for every process that
+// answered.
 func (s Status) MarshalJSON() ([]byte, error) {
+	if s.Started.IsZero() {
+		return json.Marshal(struct {
+			State   string `json:"state"`
+			PID     int    `json:"pid,omitzero"`
+			Pidfile string `json:"pidfile"`
+		}{s.State, s.PID, s.Pidfile})
+	}
 	type fields Status
 	if s.Services == nil {
 		s.Services = []Service{}

@@ -61,6 +61,7 @@ func TestWriteText(t *testing.T) {
 		{"full", sample()},
 		{"empty", control.Status{State: "starting", PID: 1, Version: "dev", UptimeSeconds: 5, Started: sample().Started}},
 		{"pidfile", control.Status{State: "running", PID: 4242, Pidfile: "/run/site.pid"}},
+		{"lock", control.Status{State: "running", Pidfile: "/run/site.pid"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got bytes.Buffer
@@ -112,13 +113,27 @@ func TestStatusJSON(t *testing.T) {
 }
 
 func TestEmptyListsInJSON(t *testing.T) {
-	text, err := json.Marshal(control.Status{})
+	text, err := json.Marshal(control.Status{Started: sample().Started})
 	if err != nil || !bytes.Contains(text, []byte(`"services":[]`)) {
 		t.Errorf("Marshal = %s, %v, want no null", text, err)
 	}
-	text, err = json.Marshal(control.Status{Services: make([]control.Service, 1)})
+	text, err = json.Marshal(control.Status{Started: sample().Started, Services: make([]control.Service, 1)})
 	if err != nil || bytes.Contains(text, []byte("null")) {
 		t.Errorf("Marshal = %s, %v, want no null", text, err)
+	}
+}
+
+func TestUnknownIsNotInvented(t *testing.T) {
+	for _, tt := range []struct {
+		status control.Status
+		want   string
+	}{
+		{control.Status{State: "running", PID: 4242, Pidfile: "/run/site.pid"}, `{"state":"running","pid":4242,"pidfile":"/run/site.pid"}`},
+		{control.Status{State: "running", Pidfile: "/run/site.pid"}, `{"state":"running","pidfile":"/run/site.pid"}`},
+	} {
+		if text, err := json.Marshal(tt.status); err != nil || string(text) != tt.want {
+			t.Errorf("Marshal = %s, %v, want %s", text, err, tt.want)
+		}
 	}
 }
 

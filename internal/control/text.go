@@ -17,13 +17,21 @@ import (
 func WriteText(w io.Writer, s Status) error {
 	var b bytes.Buffer
 	if s.Started.IsZero() {
-		fmt.Fprintf(&b, "gtwistd is %s, pid %d\n", clean(s.State), s.PID)
-		table(&b, []Field{{"pidfile", clean(s.Pidfile)}})
+		writeKnown(&b, s)
 	} else {
 		writeWhole(&b, s)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+func writeKnown(b *bytes.Buffer, s Status) {
+	b.WriteString("gtwistd is " + clean(s.State))
+	if s.PID != 0 {
+		fmt.Fprintf(b, ", pid %d", s.PID)
+	}
+	b.WriteByte('\n')
+	table(b, []Field{{"pidfile", clean(s.Pidfile)}})
 }
 
 func writeWhole(b *bytes.Buffer, s Status) {
