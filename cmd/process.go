@@ -52,8 +52,11 @@ func (p *program) detach(o *options) error {
 }
 
 // cleanUpAfter takes away what a copy that died without a word left: its pidfile, unless somebody else has it by now, and
-// its control socket.
+// its control socket, and a pidfile that it was only preparing.
 func cleanUpAfter(pid int, pidfile string) error {
+	if err := daemon.RemoveTemporary(pidfile, pid); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	owner, err := daemon.Probe(pidfile)
 	if err != nil || owner.Running || owner.PID != pid || pid == 0 {
 		return nil // nothing of that copy's is there

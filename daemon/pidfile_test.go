@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -371,6 +373,79 @@ func TestLyingPidfile(t *testing.T) {
 	stdin.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRemoveTemporary(t *testing.T) {
+	const pid = 4711
+	name := strings.Repeat("x", 120) + ".pid"
+	dir := t.TempDir()
+	path := filepath.Join(dir, name)
+	prefix := "." + name[:100]
+	theirs := []string{prefix + ".4711.12x", prefix + ".4711.", prefix + ".47.123", prefix + ".47110.123", "." + name + ".4711.1", name}
+	ours := []string{prefix + ".4711.123", prefix + ".4711.1"}
+	for _, name := range append(ours, theirs...) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs = append(theirs, prefix+".4711.2", prefix+".4711.3")
+	err := errors.Join(os.Symlink(name, filepath.Join(dir, prefix+".4711.2")), os.Mkdir(filepath.Join(dir, prefix+".4711.3"), 0o700))
+	if os.Geteuid() == 0 {
+		other := filepath.Join(dir, prefix+".4711.4")
+		theirs = append(theirs, filepath.Base(other))
+		err = errors.Join(err, os.WriteFile(other, nil, 0o600), os.Chown(other, nobody, nobody))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(daemon.RemoveTemporary(path, pid), daemon.RemoveTemporary(path, 0), daemon.RemoveTemporary("", pid)); err != nil {
+		t.Error(err)
+	}
+	var left []string
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	slices.Sort(theirs)
+	if !slices.Equal(left, theirs) {
+		t.Errorf("left: %q, want %q", left, theirs)
+	}
+	if err := daemon.RemoveTemporary(filepath.Join(dir, "absent", "x"), pid); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing directory: %v", err)
+	}
+}
+
+// TestTemporaryName: what Lock prepares has a name that RemoveTemporary knows.
+func TestTemporaryName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gtwistd.pid")
+	pattern := regexp.MustCompile(`^\.gtwistd\.pid\.` + itoa(os.Getpid()) + `\.\d+$`)
+	seen := make(chan string)
+	go func() {
+		for {
+			entries, _ := os.ReadDir(filepath.Dir(path))
+			for _, e := range entries {
+				if e.Name() != filepath.Base(path) {
+					seen <- e.Name()
+					return
+				}
+			}
+		}
+	}()
+	for {
+		select {
+		case name := <-seen:
+			if !pattern.MatchString(name) {
+				t.Errorf("the temporary file is %q", name)
+			}
+			return
+		default:
+			p, _, err := daemon.Lock(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Release()
+		}
 	}
 }
 

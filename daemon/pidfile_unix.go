@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -138,8 +140,8 @@ func (p *Pidfile) take(seen sighting) (bool, error) {
 // prepare makes a new locked file with our pid under a temporary name, in place of one from an earlier round.
 func (p *Pidfile) prepare() (temp string, err error) {
 	p.discard()
-	dir, name := filepath.Split(p.path)
-	p.file, err = os.CreateTemp(dir, fmt.Sprintf(".%.100s.%d.*", name, os.Getpid()))
+	dir, _ := filepath.Split(p.path)
+	p.file, err = os.CreateTemp(dir, tempPrefix(p.path, os.Getpid())+"*")
 	if err != nil {
 		return "", directoryError(filepath.Clean(dir), err)
 	}
@@ -157,6 +159,42 @@ func (p *Pidfile) prepare() (temp string, err error) {
 	}
 	_ = p.file.Chmod(pidfileMode) // where there are no modes there is nothing to open up
 	return temp, nil
+}
+
+// tempPrefix is what the names of the temporary files of a process begin with; digits follow.
+func tempPrefix(path string, pid int) string {
+	return fmt.Sprintf(".%.100s.%d.", filepath.Base(path), pid)
+}
+
+// RemoveTemporary removes what a process with that pid, which is over, has left beside the pidfile at path because it was
+// killed in Lock. Only regular files of this user are removed, by the exact form of their names.
+func RemoveTemporary(path string, pid int) error {
+	if path == "" || pid <= 0 {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return pidfileError(path, err)
+	}
+	var errs []error
+	for _, e := range entries {
+		random, ours := strings.CutPrefix(e.Name(), tempPrefix(path, pid))
+		if !ours || !isNumber(random) || !e.Type().IsRegular() {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			continue // gone by itself
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != unix.Geteuid() {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, pidfileError(path, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // owns reports whether the path names the file that we hold.

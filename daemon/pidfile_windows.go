@@ -95,6 +95,9 @@ func (p *Pidfile) Release() error {
 	return err
 }
 
+// RemoveTemporary does nothing: Lock makes no temporary files here.
+func RemoveTemporary(string, int) error { return nil }
+
 // Probe says who holds the pidfile at path. The lock decides, never the pid: after a crash that may be another
 // program's. A missing file, and an empty path, mean that nobody does. A PID of 0 must not be signalled.
 func Probe(path string) (Owner, error) {
