@@ -35,7 +35,7 @@ func (r *runner) startControl(identity *daemon.Identity) (stop func(), err error
 	}
 	server, err := control.Listen(r.paths.socket, owner, uids)
 	if errors.Is(err, errors.ErrUnsupported) {
-		r.log.Warn("no control socket", "error", err)
+		r.log.Warn("control", "error", err)
 		return func() {}, nil
 	}
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *runner) startControl(identity *daemon.Identity) (stop func(), err error
 			Reopen: func(context.Context) error { return r.reopen() },
 		})
 		if err != nil {
-			r.log.Warn("control socket", "error", err)
+			r.log.Warn("control", "error", err) // names the socket
 		}
 	})
 	return func() {

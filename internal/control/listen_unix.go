@@ -170,6 +170,16 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 // unix(4)).
 const maxPath = len(unix.RawSockaddrUnix{}.Path) - 1
 
-func tooLong(path string) error {
-	return fmt.Errorf("%w: %d bytes, a socket's path has at most %d", unix.ENAMETOOLONG, len(path), maxPath)
+// longPath wraps ENAMETOOLONG.
+type longPath struct{ bytes int }
+
+func (e *longPath) Error() string {
+	return fmt.Sprintf("%v: %d bytes, a socket's path has at most %d", unix.ENAMETOOLONG, e.bytes, maxPath)
 }
+
+func (e *longPath) Unwrap() error { return unix.ENAMETOOLONG }
+
+// Hint says where the path comes from.
+func (e *longPath) Hint() string { return "take a shorter --pidfile; the socket lies beside it" }
+
+func tooLong(path string) error { return &longPath{len(path)} }

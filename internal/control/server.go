@@ -95,9 +95,9 @@ func (s *Server) Serve(ctx context.Context, log *slog.Logger, a Actions) error {
 	if s.kept != nil {
 		log.Warn("control: only root can use the socket", "error", s.kept)
 	}
-	h := &handler{ctx: ctx, log: log, uids: s.uids, actions: a}
+	h := &handler{log: log, uids: s.uids, actions: a}
 	srv := &http.Server{
-		Handler:           h.routes(),
+		Handler:           h.routes(ctx),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       headerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -157,7 +157,6 @@ func askPeer(c net.Conn) peer {
 
 // handler answers the requests of one Serve.
 type handler struct {
-	ctx     context.Context
 	log     *slog.Logger
 	uids    []int
 	actions Actions
@@ -205,12 +204,13 @@ func (h *handler) finish(d time.Duration) bool {
 	}
 }
 
-func (h *handler) routes() http.Handler {
+// routes returns what answers; ctx is that of a Reload or Reopen.
+func (h *handler) routes(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", h.status)
 	mux.HandleFunc("POST /v1/stop", h.stop)
-	mux.HandleFunc("POST /v1/reload", h.action("reload", h.actions.Reload))
-	mux.HandleFunc("POST /v1/reopen", h.action("reopen", h.actions.Reopen))
+	mux.HandleFunc("POST /v1/reload", h.action(ctx, "reload", h.actions.Reload))
+	mux.HandleFunc("POST /v1/reopen", h.action(ctx, "reopen", h.actions.Reopen))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.begin() {
 			return
@@ -240,10 +240,10 @@ func (h *handler) stop(w http.ResponseWriter, r *http.Request) {
 	h.actions.Stop()
 }
 
-func (h *handler) action(name string, do func(context.Context) error) http.HandlerFunc {
+func (h *handler) action(ctx context.Context, name string, do func(context.Context) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h.asked(name, r)
-		if err := do(h.ctx); err != nil {
+		if err := do(ctx); err != nil {
 			refuse(w, http.StatusInternalServerError, err)
 			return
 		}
@@ -253,7 +253,7 @@ func (h *handler) action(name string, do func(context.Context) error) http.Handl
 
 func (h *handler) asked(what string, r *http.Request) {
 	p, _ := r.Context().Value(peerKey{}).(peer)
-	h.log.Info("control: "+what+" asked for", "uid", p.uid, "pid", p.pid)
+	h.log.Info("control: "+what+" requested", "uid", p.uid, "pid", p.pid)
 }
 
 // refusal is the body of an answer that is not a success.

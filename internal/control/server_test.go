@@ -407,6 +407,10 @@ func TestListenErrors(t *testing.T) {
 	if !errors.Is(err, syscall.ENAMETOOLONG) {
 		t.Errorf("Listen with a long name = %v, want ENAMETOOLONG", err)
 	}
+	var h interface{ Hint() string }
+	if !errors.As(err, &h) || !strings.Contains(h.Hint(), "shorter --pidfile") {
+		t.Errorf("Listen with a long name = %#v, want a hint", err)
+	}
 }
 
 // Everybody who can read the directory can lock it.
@@ -577,7 +581,7 @@ func TestRequestsAreLogged(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if want := fmt.Sprintf(`msg="control: stop asked for" uid=%d`, os.Getuid()); !strings.Contains(log.String(), want) {
+	if want := fmt.Sprintf(`msg="control: stop requested" uid=%d`, os.Getuid()); !strings.Contains(log.String(), want) {
 		t.Errorf("log %q, want %q", log.String(), want)
 	}
 }
