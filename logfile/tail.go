@@ -129,24 +129,19 @@ func (t *tail) successor() (*os.File, error) {
 	return f, err
 }
 
-// copy copies up to the offset end.
+// copy copies up to the offset end, a block at a time, so that ctx can end it.
 func (t *tail) copy(ctx context.Context, end int64) error {
-	part := io.NewSectionReader(t.file, t.offset, end-t.offset)
-	n, err := io.Copy(t.w, interruptible{ctx, part})
-	t.offset += n
-	return err
-}
-
-type interruptible struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (i interruptible) Read(p []byte) (int, error) {
-	if err := i.ctx.Err(); err != nil {
-		return 0, err
+	for t.offset < end {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := io.Copy(t.w, io.NewSectionReader(t.file, t.offset, min(end-t.offset, tailBlock)))
+		t.offset += n
+		if err != nil || n == 0 { // 0: the file became shorter
+			return err
+		}
 	}
-	return i.r.Read(p)
+	return nil
 }
 
 const tailBlock = 64 << 10

@@ -41,8 +41,9 @@ func TestPipe(t *testing.T) {
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := logfile.Open(path, logfile.Options{}); err == nil || !strings.Contains(err.Error(), "no process reads from this pipe") {
-		t.Errorf("Open without a reader: %v", err)
+	_, err := logfile.Open(path, logfile.Options{})
+	if want := "log file: open " + path + ": no process reads from this pipe"; err == nil || err.Error() != want || !errors.Is(err, syscall.ENXIO) {
+		t.Errorf("Open without a reader: %v, want %s", err, want)
 	}
 	reader := func() *os.File {
 		r, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
