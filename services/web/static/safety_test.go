@@ -113,7 +113,9 @@ func TestReloadFollowsTheLink(t *testing.T) {
 
 // TestReloadUnderLoad says that a request never meets a root that a reload has just closed.
 func TestReloadUnderLoad(t *testing.T) {
-	h := newHandler(t, tree(t, map[string]string{"a.txt": "a", "dir/index.html": "b"}))
+	dir := tree(t, map[string]string{"a.txt": "a", "dir/index.html": "b", "list/": ""})
+	symlink(t, "../a.txt", filepath.Join(dir, "list/link"))
+	h := newHandler(t, dir)
 	done := make(chan error)
 	go func() {
 		defer close(done)
@@ -139,6 +141,11 @@ func TestReloadUnderLoad(t *testing.T) {
 			if w.Code != 200 || w.Body.String() != want {
 				t.Fatalf("GET %s = %d %q, want 200 %q", path, w.Code, w.Body, want)
 			}
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/list/", nil))
+		if w.Code != 200 || !strings.Contains(w.Body.String(), `href="./link"`) {
+			t.Fatalf("GET /list/ = %d %q, want a listing with its link", w.Code, w.Body)
 		}
 	}
 }
