@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -215,17 +216,14 @@ func (t *target) ask(ctx context.Context, request func(context.Context) error, s
 	if !unreachable(err) {
 		return err
 	}
-	switch {
-	case t.owner.PID == 0 && t.owner.Note != "":
-		return fmt.Errorf("%w, and of pidfile %s, %s", err, t.pidfile, t.owner.Note)
-	case t.owner.PID == 0:
-		return fmt.Errorf("%w, and pidfile %s does not tell the pid", err, t.pidfile)
-	}
 	return t.signal(sig)
 }
 
 // signal takes a process that has just ended for one that obeyed.
 func (t *target) signal(sig syscall.Signal) error {
+	if t.owner.PID == 0 {
+		return fmt.Errorf("pidfile %s does not prove which process holds it: %s", t.pidfile, cmp.Or(t.owner.Note, "its pid is unknown"))
+	}
 	process, err := os.FindProcess(t.owner.PID)
 	if err == nil {
 		err = process.Signal(sig)
