@@ -10,12 +10,12 @@ import (
 )
 
 // startProfile begins a profile of the whole run and returns what completes it. The file is created at once, so that it
-// can still be written when privileges have been dropped. An empty path means no profile.
+// can still be written when privileges have been dropped; a symbolic link is not followed. An empty path means no profile.
 func startProfile(path, profiler string) (stop func() error, err error) {
 	if path == "" {
 		return func() error { return nil }, nil
 	}
-	f, err := os.Create(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|noFollow, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}

@@ -139,20 +139,10 @@ func (p *program) staysInFront(o *options) bool {
 func (r *runner) run() (err error) {
 	ctx, cancel := r.catchSignals()
 	defer cancel()
-	identity, err := daemon.LookupIdentity(r.opts.uid, r.opts.gid)
+	identity, err := r.orient()
 	if err != nil {
 		return err
 	}
-	if r.startDir, err = os.Getwd(); err != nil {
-		return fmt.Errorf("starting directory: %w", err)
-	}
-	if err = mayBecome(identity); err != nil {
-		return err
-	}
-	if r.paths, err = r.opts.resolve(r.parent != nil); err != nil {
-		return err
-	}
-	r.ownFiles = r.paths.private()
 	if r.notifier, err = r.openNotifier(); err != nil {
 		return err
 	}
@@ -186,10 +176,8 @@ func (r *runner) run() (err error) {
 	defer r.closePool()
 	r.endpoints = endpoint.NewSet(r.endpointOptions())
 	defer r.endpoints.Close()
-	if err = r.makeServices(ctx); ctx.Err() != nil {
-		return fmt.Errorf("start abandoned: %w", context.Cause(ctx))
-	} else if err != nil {
-		return err
+	if err = r.makeServices(ctx); err != nil {
+		return abandoned(ctx, err)
 	}
 	stopControl, err := r.startControl(identity)
 	if err != nil {
@@ -209,14 +197,41 @@ func (r *runner) run() (err error) {
 		return err
 	}
 	r.state.Store(running) // whoever reads that it is ready may ask for a reload at once
-	if ctx.Err() != nil {
-		return fmt.Errorf("start abandoned: %w", context.Cause(ctx))
+	if err = abandoned(ctx, nil); err != nil {
+		return err
 	}
 	if err = r.announce(redirection); err != nil {
 		return err
 	}
 	ready = true
 	return r.serve()
+}
+
+// orient finds out where things are and who the process shall be.
+func (r *runner) orient() (*daemon.Identity, error) {
+	identity, err := daemon.LookupIdentity(r.opts.uid, r.opts.gid)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayBecome(identity); err != nil {
+		return nil, err
+	}
+	if r.startDir, err = os.Getwd(); err != nil {
+		return nil, fmt.Errorf("starting directory: %w", err)
+	}
+	if r.paths, err = r.opts.resolve(r.parent != nil); err != nil {
+		return nil, err
+	}
+	r.ownFiles = r.paths.private()
+	return identity, nil
+}
+
+// abandoned returns err, unless the start was told to stop, which is then the reason.
+func abandoned(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("start abandoned: %w", context.Cause(ctx))
+	}
+	return err
 }
 
 const (

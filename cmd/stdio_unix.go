@@ -35,6 +35,9 @@ func hasTerminal() bool {
 	return err == nil
 }
 
+// noFollow keeps root from being led to another file by a link in a directory of others.
+const noFollow = unix.O_NOFOLLOW
+
 // duplicate returns another descriptor for f, which stays what it is when f's own is redirected.
 func duplicate(f *os.File) (*os.File, error) {
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)

@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+const noFollow = 0
+
 // controllingTerminal does not exist: closing a console ends its processes.
 type controllingTerminal struct{}
 
