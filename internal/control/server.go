@@ -73,7 +73,9 @@ func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
 		if now, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(s.file, now) {
-			err = os.Remove(s.path)
+			if err = os.Remove(s.path); err != nil {
+				err = fmt.Errorf("not removed: %w", plain(err))
+			}
 		}
 		err = errors.Join(err, s.listener.Close())
 	})
@@ -125,10 +127,10 @@ func (s *Server) Serve(ctx context.Context, log *slog.Logger, a Actions) error {
 		failed = errors.Join(failed, errors.New("what was asked for last has not ended"))
 	}
 	<-served
-	if failed != nil {
+	if failed = errors.Join(failed, closed); failed != nil {
 		return fmt.Errorf("control socket %q: %w", s.path, failed)
 	}
-	return closed
+	return nil
 }
 
 // peer is the process at the other end.
