@@ -153,6 +153,9 @@ func (t *target) stop(ctx context.Context, now bool) error {
 	if err := t.mustRun(); err != nil {
 		return err
 	}
+	if status, err := t.askStatus(ctx); err == nil && status.LogError != "" {
+		fmt.Fprintf(t.stderr, "%s: note: records are lost, %s cannot be written: %s\n", t.name, status.Logfile, status.LogError)
+	}
 	if err := t.ask(ctx, patient(t.client.Stop), syscall.SIGTERM); err != nil {
 		return err
 	}

@@ -3,9 +3,12 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gtwistd/gtwistd/internal/suggest"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -56,7 +59,33 @@ func (p *program) parse(args []string) (*invocation, error) {
 		inv.parts = nil         // who asks for the manual of the second service does not want the first one to run
 		return inv, inv.helpErr // a command of the program, or help that was shown
 	}
-	return inv, inv.opts.check()
+	if err := inv.opts.check(); err != nil {
+		return nil, err
+	}
+	return inv, inv.checkLevels()
+}
+
+// checkLevels refuses a level for something that does not log.
+func (inv *invocation) checkLevels() error {
+	names := []string{"gtwistd", "stdout", "stderr"}
+	for _, part := range inv.parts {
+		names = append(names, part.name, part.plugin.Name)
+	}
+	for _, service := range inv.opts.levels.Services() {
+		known, _, _ := strings.Cut(service, ".") // "web.static" is a part of web
+		if slices.Contains(names, known) {
+			continue
+		}
+		err := &plugins.UsageError{
+			Reason:     fmt.Sprintf("--log-level: nothing here is called %q", service),
+			Suggestion: "there are " + strings.Join(slices.Compact(names), ", "),
+		}
+		if near := suggest.Nearest(service, names); near != "" {
+			err.Suggestion = fmt.Sprintf("did you mean %q?", near)
+		}
+		return err
+	}
+	return nil
 }
 
 // split cuts args at each lone "+".

@@ -61,6 +61,7 @@ func (r *runner) startControl(identity *daemon.Identity) (stop func(), err error
 }
 
 func (r *runner) status() control.Status {
+	log := r.logs.observer.Stats()
 	s := control.Status{
 		State:         r.state.Load().(string),
 		PID:           os.Getpid(),
@@ -70,8 +71,11 @@ func (r *runner) status() control.Status {
 		Pidfile:       r.paths.pidfile,
 		Logfile:       r.paths.logfile,
 		Rundir:        r.paths.rundir,
-		LogDropped:    r.logs.observer.Stats().Dropped,
+		LogDropped:    log.Dropped,
 		Pool:          poolStatus(r.pool.Stats()),
+	}
+	if log.Err != nil {
+		s.LogError = log.Err.Error()
 	}
 	for _, service := range r.services {
 		s.Services = append(s.Services, r.serviceStatus(service, s.State))

@@ -3,6 +3,8 @@ package logfile
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +46,9 @@ func ParseLevels(s string) (Levels, error) {
 	}
 	return l, nil
 }
+
+// Services returns the services that have a level of their own, sorted.
+func (l Levels) Services() []string { return slices.Sorted(maps.Keys(l.byService)) }
 
 func parseLevel(word string) (slog.Level, error) {
 	switch strings.ToLower(word) {

@@ -44,6 +44,8 @@ type Stats struct {
 	// Written is how many records the sink has taken, Dropped how many are lost: the buffer was full, or the
 	// observer was closed.
 	Written, Dropped uint64
+	// Err is why the sink takes nothing at present; the records wait in the buffer. Nil while all is well.
+	Err error
 }
 
 // Observer formats records and has one goroutine write them to a sink, so that a service never waits for a disk. What the
@@ -116,7 +118,9 @@ func (o *Observer) Writer(name string, level slog.Level) io.WriteCloser {
 func (o *Observer) Stats() Stats {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.stats
+	s := o.stats
+	s.Err = o.failure
+	return s
 }
 
 // Flush waits until everything logged so far is written. The error is that of the sink, or ctx's if that ends first.

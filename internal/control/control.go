@@ -46,9 +46,11 @@ type Status struct {
 	Logfile string `json:"logfile"`
 	Rundir  string `json:"rundir"`
 	// LogDropped counts the log records that were lost since the start.
-	LogDropped uint64    `json:"log_dropped"`
-	Services   []Service `json:"services"`
-	Pool       Pool      `json:"pool"`
+	LogDropped uint64 `json:"log_dropped"`
+	// LogError is why the log cannot be written at present; empty while it can.
+	LogError string    `json:"log_error,omitempty"`
+	Services []Service `json:"services"`
+	Pool     Pool      `json:"pool"`
 }
 
 // Service is one running service.

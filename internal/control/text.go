@@ -50,6 +50,9 @@ func writeProcess(b *bytes.Buffer, s Status) {
 	if s.LogDropped > 0 {
 		logfile = strings.TrimSpace(logfile + " (" + count(s.LogDropped, "record") + " dropped)")
 	}
+	if s.LogError != "" {
+		logfile = strings.TrimSpace(logfile + " (cannot be written, records wait: " + clean(s.LogError) + ")")
+	}
 	table(b, []Field{
 		{"started", s.Started.Format("2006-01-02 15:04:05 -0700")},
 		{"rundir", clean(s.Rundir)},
