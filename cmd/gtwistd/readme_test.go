@@ -32,7 +32,7 @@ func TestReadmeCommands(t *testing.T) {
 	t.Run("go run", func(t *testing.T) { runServer(t, commands[0]) })
 	t.Run("make", func(t *testing.T) {
 		if _, err := exec.LookPath("make"); err != nil {
-			t.Skip("make is missing, of package make")
+			t.Skip("make is not installed (Debian package make)")
 		}
 		c := exec.CommandContext(t.Context(), "make", append([]string{"--no-print-directory", "-n"}, commands[1][1:]...)...)
 		c.Dir = filepath.Join("..", "..")

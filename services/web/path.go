@@ -10,7 +10,7 @@ import (
 // filePath is a flag value: the path of a file, relative to the directory that was current when the flag was set.
 type filePath struct {
 	given string   // as typed, for messages
-	kind  string   // placeholder of the value in help
+	kind  string   // how help calls the value
 	words []string // values that are not paths, in any case
 	here  string   // what no path at all means
 	abs   string
