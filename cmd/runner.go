@@ -33,7 +33,7 @@ type runner struct {
 	endpoints *endpoint.Set
 	services  []*service
 	addresses []net.Addr // of this host
-	ownFiles  []string   // pidfile and control socket, with symbolic links resolved
+	ownFiles  []string   // pidfile, control socket, and where output is redirected to, with symbolic links resolved
 	startDir  string     // what relative paths of endpoints start from
 
 	stops    chan os.Signal
@@ -223,6 +223,9 @@ func (r *runner) orient() (*daemon.Identity, error) {
 		return nil, err
 	}
 	r.ownFiles = r.paths.private()
+	if r.parent == nil {
+		r.ownFiles = append(r.ownFiles, outputFiles(r.stdout, r.stderr)...)
+	}
 	return identity, nil
 }
 
