@@ -40,9 +40,11 @@ type Config struct {
 	// Path is a directory or a regular file. Symbolic links in Path itself are followed, at New and again at Reload; a
 	// single file is served at "/" and at its own name.
 	Path string
-	// Index names the files that stand for their directory, the first that exists wins. Empty means that directories are
-	// always listed.
-	Index []string
+	// Prefix is the URL path below which Path is served, without a slash at its end: "/files", or "" for everything.
+	// Requests for other paths are answered with 404.
+	Prefix string
+	// Options are what a person can say about it.
+	Options Options
 	// Private reports whether an absolute path is kept from clients as a hidden name is; nil means that none is. A single
 	// file is served all the same.
 	Private func(path string) bool
@@ -63,9 +65,13 @@ type Handler struct {
 	tree      atomic.Pointer[tree]
 }
 
-// New opens c.Path. The error says what is wrong with it without naming it, and wraps fs.ErrNotExist or
-// fs.ErrPermission where they apply. The caller closes the handler.
+// New checks the options, whose mistakes are *plugins.UsageErrors, and opens c.Path. The error says what is wrong with it
+// without naming it, and wraps fs.ErrNotExist or fs.ErrPermission where they apply. The caller closes the handler.
 func New(c Config) (*Handler, error) {
+	var err error
+	if c.Options, err = c.Options.check(); err != nil {
+		return nil, err
+	}
 	t, err := openTree(c.Path, c.Private)
 	if err != nil {
 		return nil, err
@@ -121,7 +127,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
-	name, slash, ok := localName(r.URL.Path)
+	name, slash, ok := h.localName(r.URL.Path)
 	if !ok {
 		refuse(w, http.StatusNotFound)
 		return
@@ -145,7 +151,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, t *tree, name string, slash bool) error {
 	var res resource
 	err := h.config.Pool.Do(r.Context(), func() (err error) {
-		res, err = t.find(name, slash, h.config.Index)
+		res, err = t.find(name, slash, &h.config.Options)
 		return err
 	})
 	switch {
@@ -155,10 +161,10 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, t *tree, name s
 		defer res.file.Close()
 		res.serve(w, r)
 	case res.moved:
-		redirect(w, r, name)
+		h.redirect(w, r, name)
 	default:
 		defer res.dir.Close()
-		return h.list(w, r, &listing{tree: t, name: name, dir: res.dir})
+		return h.list(w, r, &listing{tree: t, name: name, dir: res.dir, hidden: h.config.Options.Hidden})
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func openFile(file, name string) (*tree, error) {
 }
 
 // find returns what name stands for. It makes blocking calls only, for the pool.
-func (t *tree) find(name string, slash bool, index []string) (resource, error) {
+func (t *tree) find(name string, slash bool, o *Options) (resource, error) {
 	if t.file != "" {
 		return t.findOnly(name, slash)
 	}
@@ -102,7 +102,7 @@ func (t *tree) find(name string, slash bool, index []string) (resource, error) {
 	case err != nil:
 		return resource{}, err
 	case info.IsDir() && slash:
-		return t.directory(name, index)
+		return t.directory(name, o)
 	case info.IsDir():
 		return resource{moved: true}, nil
 	case slash:
@@ -127,12 +127,18 @@ func (t *tree) findOnly(name string, slash bool) (resource, error) {
 }
 
 // directory returns the index file of a directory, or the directory itself to be listed.
-func (t *tree) directory(dir string, index []string) (resource, error) {
-	for _, name := range index {
+func (t *tree) directory(dir string, o *Options) (resource, error) {
+	for _, name := range o.Index {
+		if o.Listing == ListOn {
+			break
+		}
 		res, err := t.regular(path.Join(dir, name), name)
 		if err == nil || statusOf(err) != http.StatusNotFound {
 			return res, err
 		}
+	}
+	if o.Listing == ListOff {
+		return resource{}, notExist(dir)
 	}
 	d, err := t.root.OpenFile(dir, nonblock, 0)
 	return resource{dir: d}, err
