@@ -3,6 +3,7 @@ module github.com/gtwistd/gtwistd
 go 1.26.0
 
 require (
+	github.com/klauspost/compress v1.20.3
 	github.com/pires/go-proxyproto v0.15.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/cobra v1.10.2

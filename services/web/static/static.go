@@ -45,6 +45,8 @@ type Config struct {
 	Prefix string
 	// Options are what a person can say about it.
 	Options Options
+	// Header is part of the answers of Hot. Whoever calls ServeHTTP sets it there, before.
+	Header http.Header
 	// Private reports whether an absolute path is kept from clients as a hidden name is; nil means that none is. A single
 	// file is served all the same.
 	Private func(path string) bool
@@ -60,6 +62,7 @@ type Handler struct {
 	layout layout
 	pages  sync.Pool     // of *[]byte, for a chunk of a listing
 	large  chan struct{} // holds one for each large listing under way
+	hot    *hotCache     // nil means that nothing is kept in memory
 
 	reloading sync.Mutex
 	tree      atomic.Pointer[tree]
@@ -76,10 +79,17 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.checkPages(&c.Options); err != nil {
+		_ = t.root.Close()
+		return nil, err
+	}
 	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings)}
 	h.pages.New = func() any {
 		b := make([]byte, 0, pageChunk+maxRow)
 		return &b
+	}
+	if c.Options.Memory > 0 {
+		h.hot = newHotCache(c.Options.Memory)
 	}
 	h.tree.Store(t)
 	return h, nil
@@ -101,7 +111,11 @@ func (h *Handler) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.tree.Swap(t).root.Close()
+	before := h.tree.Swap(t)
+	if h.hot != nil {
+		h.hot.clear()
+	}
+	return before.root.Close()
 }
 
 // Close releases the directory. Requests after it are answered with 404.
@@ -128,42 +142,76 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	name, slash, ok := h.localName(r.URL.Path)
-	if !ok {
-		refuse(w, http.StatusNotFound)
-		return
+	err := notExist(r.URL.Path)
+	if ok {
+		err = h.answer(w, r, name, slash)
 	}
-	for {
-		t := h.tree.Load()
-		err := h.answer(w, r, t, name, slash)
-		switch {
-		case err == nil:
-			return
-		case errors.Is(err, fs.ErrClosed) && h.tree.Load() != t:
-			// A reload closed the root after Load: there is a newer one.
-		default:
-			h.fail(w, r, err)
-			return
-		}
+	if err != nil {
+		h.fail(w, r, err)
 	}
 }
 
-// answer sends what t has by that name. An error means that nothing has been written.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, t *tree, name string, slash bool) error {
-	var res resource
-	err := h.config.Pool.Do(r.Context(), func() (err error) {
-		res, err = t.find(name, slash, &h.config.Options)
-		return err
+// answer sends what the tree has by that name. An error means that nothing has been written.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, name string, slash bool) error {
+	for {
+		t := h.tree.Load()
+		v, res, err := h.find(r, t, name, slash)
+		if err == nil {
+			err = h.deliver(w, r, t, name, v, &res)
+		}
+		if err == nil || !errors.Is(err, fs.ErrClosed) || h.tree.Load() == t {
+			return err
+		}
+		// A reload closed the root after Load: there is a newer one.
+	}
+}
+
+// find returns what the name stands for, from memory if it is there.
+func (h *Handler) find(r *http.Request, t *tree, name string, slash bool) (v *variant, res resource, err error) {
+	accept := r.Header.Get("Accept-Encoding")
+	found := false
+	if h.hot != nil {
+		key := keyOf(name, slash)
+		rec := h.hot.get([]byte(key))
+		if found = rec == nil || !rec.usable(h.hot.now()); found {
+			if rec, res, err = h.fetch(r.Context(), t, key, name, slash, rec); err != nil {
+				return nil, resource{}, err
+			}
+		}
+		if len(rec.variants) > 0 {
+			rec.used.Store(int64(h.hot.now()))
+			return rec.choose([]byte(accept)), resource{}, nil
+		}
+	}
+	if found && !h.config.Options.Precompressed {
+		return nil, res, nil
+	}
+	err = h.config.Pool.Do(r.Context(), func() (err error) {
+		if !found {
+			if res, err = t.find(name, slash, &h.config.Options); err != nil {
+				return err
+			}
+		}
+		return t.prefer(&res, accept, &h.config.Options)
 	})
+	if err != nil {
+		res.close()
+		return nil, resource{}, err
+	}
+	return nil, res, nil
+}
+
+// deliver sends v, or else res, which it closes.
+func (h *Handler) deliver(w http.ResponseWriter, r *http.Request, t *tree, name string, v *variant, res *resource) error {
+	defer res.close()
 	switch {
-	case err != nil:
-		return err
+	case v != nil:
+		v.serve(w, r)
 	case res.file != nil:
-		defer res.file.Close()
-		res.serve(w, r)
-	case res.moved:
-		h.redirect(w, r, name)
+		h.serve(w, r, res)
+	case res.moved != "":
+		h.redirect(w, r, res.moved)
 	default:
-		defer res.dir.Close()
 		return h.list(w, r, &listing{tree: t, name: name, dir: res.dir, hidden: h.config.Options.Hidden})
 	}
 	return nil
@@ -180,6 +228,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
+	}
+	if status == http.StatusNotFound && h.fallBack(w, r) {
+		return
 	}
 	refuse(w, status)
 }
