@@ -64,7 +64,7 @@ func (o *options) groups() []optionGroup {
 	process.StringVar(&o.pidfile, "pidfile", defaultPidfile, "write the process id to `FILE` and lock it; the control socket lies beside it; empty for neither")
 	process.StringVarP(&o.rundir, "rundir", "d", ".", "change to `DIR` once the services are bound; relative paths mean the starting directory all the same")
 	process.Var(&o.grace, "grace", "how long a stop waits for open connections before it closes them")
-	process.IntVar(&o.poolSize, "pool-size", 64, "how many blocking calls (file system, hashing) run at once, in `CALLS`")
+	process.IntVar(&o.poolSize, "pool-size", 64, "how many blocking calls (file system) run at once, in `CALLS`")
 
 	log := newFlagSet()
 	log.StringVarP(&o.logfile, "logfile", "l", "", "append the log to `FILE`; - is stdout, for use in front (default gtwistd.log; stdout in front)")

@@ -30,6 +30,8 @@ type runner struct {
 	log       *slog.Logger
 	notifier  *daemon.Notifier
 	pool      *pool.Pool
+	hashing   *pool.Pool
+	passwords passwordFiles
 	endpoints *endpoint.Set
 	services  []*service
 	addresses []net.Addr // of this host
@@ -172,8 +174,8 @@ func (r *runner) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, stopProfile()) }()
 
-	r.pool = pool.New(r.opts.poolSize, poolQueue)
-	defer r.closePool()
+	r.pool, r.hashing = pool.New(r.opts.poolSize, poolQueue), newHashing()
+	defer r.closePools()
 	r.endpoints = endpoint.NewSet(r.endpointOptions())
 	defer r.endpoints.Close()
 	if err = r.makeServices(ctx); err != nil {
@@ -260,11 +262,13 @@ func (r *runner) notify(state string) {
 	}
 }
 
-func (r *runner) closePool() {
+func (r *runner) closePools() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastResort)
 	defer cancel()
-	if err := r.pool.Close(ctx); err != nil {
-		r.log.Error("worker pool", "error", err)
+	for _, p := range []*pool.Pool{r.pool, r.hashing} {
+		if err := p.Close(ctx); err != nil {
+			r.log.Error("worker pool", "error", err)
+		}
 	}
 }
 
