@@ -96,8 +96,12 @@ type Env struct {
 	// that is rotated and reopened together with it, and an error wraps what opening it met. The service closes it.
 	AccessLog func(path string) (io.WriteCloser, error)
 
+	// Users opens a password file, in the format of Apache's htpasswd; a relative path means the current directory. The error
+	// names the file, and the line if one is bad, and wraps what opening it met. There is nothing to close.
+	Users func(path string) (Users, error)
+
 	// Private reports whether an absolute path, without symbolic links, is a file of the program itself: the pidfile, the
-	// control socket, a log or one of its rotated files. No service hands these out. Nil counts as never.
+	// control socket, a password file, a log or one of its rotated files. No service hands these out. Nil counts as never.
 	Private func(path string) bool
 }
 
@@ -134,6 +138,16 @@ type TLS struct {
 	// Report describes the certificates, that of a self-made one by its fingerprint; a Reporter adds it to its own. It may be
 	// called at any time.
 	Report func() []slog.Attr
+}
+
+// Users are the people of a password file. It is safe for concurrent use.
+type Users interface {
+	// Verify reports whether there is a user of that name with that password. It may take a while, as good hashes do, and
+	// no longer for a name that exists than for one that does not; what was right once is known at once. It returns ctx's error
+	// if ctx ends while it waits, and ErrFull if too many already wait.
+	Verify(ctx context.Context, name, password string) (bool, error)
+	// Reload reads the file anew. An error leaves the users as they were.
+	Reload(ctx context.Context) error
 }
 
 // Pool bounds calls that may block an OS thread: open, stat, readdir, hashing. Never put a whole transfer in it.
