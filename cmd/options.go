@@ -15,15 +15,15 @@ type options struct {
 	nodaemon bool
 	pidfile  string
 	rundir   string
-	grace    grace
+	grace    plugins.Duration
 	poolSize int
 
 	logfile       string
 	logFormat     choice
 	logLevel      string
 	logKeep       age
-	logMaxSize    size
-	logRotateSize size
+	logMaxSize    plugins.Size
+	logRotateSize plugins.Size
 	logCompress   bool
 	syslog        bool
 	prefix        string
@@ -43,7 +43,7 @@ type options struct {
 
 func newOptions() *options {
 	return &options{
-		grace:         grace(30 * time.Second),
+		grace:         plugins.Duration(30 * time.Second),
 		logFormat:     choice{"auto", []string{"auto", "text", "json", "console"}},
 		logKeep:       age(30 * 24 * time.Hour),
 		logMaxSize:    1 << 30,
