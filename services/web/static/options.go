@@ -19,6 +19,14 @@ type Options struct {
 	Listing Listing
 	// Hidden shows names that begin with a dot.
 	Hidden bool
+	// Archive answers ?archive=tar.gz, tar or zip at a directory with all that is below it, whatever Listing says.
+	Archive bool
+	// Upload takes new files, by PUT and by a form.
+	Upload bool
+	// UploadOverwrite lets an upload take the place of a file that is there.
+	UploadOverwrite bool
+	// UploadMax is the largest upload in bytes; 0 means no limit.
+	UploadMax plugins.Size
 }
 
 // Flags binds the options, with their defaults.
@@ -28,6 +36,12 @@ func (o *Options) Flags(fs *pflag.FlagSet) {
 		"send the file `NAME` for the directory it is in; repeatable, the first that exists wins; --index= means none")
 	fs.Var(&o.Listing, "listing", "which directories are listed: auto lists those without an index file, on lists all, off none (404)")
 	fs.BoolVar(&o.Hidden, "hidden", false, "show and serve names that begin with a dot too, not just .well-known")
+	fs.BoolVar(&o.Archive, "archive", false,
+		"answer ?archive=tar.gz (or tar, zip) at a directory with all files below it in one, also where --listing would show none")
+	fs.BoolVar(&o.Upload, "upload", false, "let every client add files below --path: PUT (curl -T FILE URL) or a form with files")
+	fs.BoolVar(&o.UploadOverwrite, "upload-overwrite", false, "with --upload: let an upload take the place of a file that exists (otherwise 409)")
+	o.UploadMax = defaultUploadMax
+	fs.Var(&o.UploadMax, "upload-max", "with --upload: refuse larger files with 413; 0 for no limit")
 }
 
 // check returns the options as they are used, or a *plugins.UsageError.
@@ -39,6 +53,9 @@ func (o Options) check() (Options, error) {
 		if !isName(name) {
 			return o, plugins.Usagef("--index %q: not the name of a file in each directory", name)
 		}
+	}
+	if o.UploadOverwrite && !o.Upload {
+		return o, &plugins.UsageError{Reason: "--upload-overwrite: nothing is uploaded", Suggestion: "add --upload"}
 	}
 	return o, nil
 }

@@ -61,6 +61,8 @@ type Handler struct {
 	pages  sync.Pool     // of *[]byte, for a chunk of a listing
 	large  chan struct{} // holds one for each large listing under way
 
+	archives chan struct{} // holds one for each archive under way
+
 	reloading sync.Mutex
 	tree      atomic.Pointer[tree]
 }
@@ -76,7 +78,7 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings)}
+	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings), archives: make(chan struct{}, archivesAtOnce)}
 	h.pages.New = func() any {
 		b := make([]byte, 0, pageChunk+maxRow)
 		return &b
@@ -149,6 +151,9 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 
 // answer sends what t has by that name. An error means that nothing has been written.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, t *tree, name string, slash bool) error {
+	if slash && h.archiveWanted(r) {
+		return h.archive(w, r, t, name)
+	}
 	var res resource
 	err := h.config.Pool.Do(r.Context(), func() (err error) {
 		res, err = t.find(name, slash, &h.config.Options)
