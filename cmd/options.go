@@ -16,15 +16,15 @@ type options struct {
 	pidfile  string
 	rundir   string
 	stateDir string
-	grace    grace
+	grace    plugins.Duration
 	poolSize int
 
 	logfile       string
 	logFormat     choice
 	logLevel      string
 	logKeep       age
-	logMaxSize    size
-	logRotateSize size
+	logMaxSize    plugins.Size
+	logRotateSize plugins.Size
 	logCompress   bool
 	syslog        bool
 	prefix        string
@@ -44,7 +44,7 @@ type options struct {
 
 func newOptions() *options {
 	return &options{
-		grace:         grace(30 * time.Second),
+		grace:         plugins.Duration(30 * time.Second),
 		logFormat:     choice{"auto", []string{"auto", "text", "json", "console"}},
 		logKeep:       age(30 * 24 * time.Hour),
 		logMaxSize:    1 << 30,

@@ -36,8 +36,18 @@ type Options struct {
 	// Compress compresses what may become shorter.
 	Compress bool
 	// Memory is how many bytes of small files are kept in memory; 0 means none.
-	Memory int64
+	Memory plugins.Size
+	// Archive answers ?archive=tar.gz, tar or zip at a directory with all that is below it, whatever Listing says.
+	Archive bool
+	// Upload takes new files, by PUT and by a form.
+	Upload bool
+	// UploadOverwrite lets an upload take the place of a file that is there.
+	UploadOverwrite bool
+	// UploadMax is the largest upload in bytes; 0 means no limit.
+	UploadMax plugins.Size
 }
+
+const defaultMemory = 64 << 20 // bytes
 
 // Flags binds the options, with their defaults.
 func (o *Options) Flags(fs *pflag.FlagSet) {
@@ -53,8 +63,15 @@ func (o *Options) Flags(fs *pflag.FlagSet) {
 		"'assets/**=max-age=31536000, immutable'; repeatable, the first that matches counts")
 	fs.BoolVar(&o.Precompressed, "precompressed", false, "send FILE.zst, FILE.br or FILE.gz, if it is there and not older, instead of FILE to clients that can read it")
 	fs.BoolVar(&o.Compress, "compress", false, "compress text and the like with zstd or gzip for clients that can read it")
-	fs.Int64Var(&o.Memory, "memory", 64<<20, "keep up to `BYTES` of small files in memory; 0 for none")
+	o.Memory = defaultMemory
+	fs.Var(&o.Memory, "memory", "keep up to this much of small files in memory; 0 for none")
 	fs.BoolVar(&o.Hidden, "hidden", false, "show and serve names that begin with a dot too, not just .well-known")
+	fs.BoolVar(&o.Archive, "archive", false,
+		"answer ?archive=tar.gz (or tar, zip) at a directory with all files below it in one, also where --listing would show none")
+	fs.BoolVar(&o.Upload, "upload", false, "let every client add files below --path: PUT (curl -T FILE URL) or a form with files")
+	fs.BoolVar(&o.UploadOverwrite, "upload-overwrite", false, "with --upload: let an upload take the place of a file that exists (otherwise 409)")
+	o.UploadMax = defaultUploadMax
+	fs.Var(&o.UploadMax, "upload-max", "with --upload: refuse larger files with 413; 0 for no limit")
 }
 
 // check returns the options as they are used, or a *plugins.UsageError.
@@ -77,8 +94,8 @@ func (o Options) check() (Options, error) {
 		}
 		*file = name
 	}
-	if o.Memory < 0 {
-		return o, plugins.Usagef("--memory %d: less than nothing", o.Memory)
+	if o.UploadOverwrite && !o.Upload {
+		return o, &plugins.UsageError{Reason: "--upload-overwrite: nothing is uploaded", Suggestion: "add --upload"}
 	}
 	return o, nil
 }

@@ -64,6 +64,8 @@ type Handler struct {
 	large  chan struct{} // holds one for each large listing under way
 	hot    *hotCache     // nil means that nothing is kept in memory
 
+	archives chan struct{} // holds one for each archive under way
+
 	reloading sync.Mutex
 	tree      atomic.Pointer[tree]
 }
@@ -83,13 +85,13 @@ func New(c Config) (*Handler, error) {
 		_ = t.root.Close()
 		return nil, err
 	}
-	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings)}
+	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings), archives: make(chan struct{}, archivesAtOnce)}
 	h.pages.New = func() any {
 		b := make([]byte, 0, pageChunk+maxRow)
 		return &b
 	}
 	if c.Options.Memory > 0 {
-		h.hot = newHotCache(c.Options.Memory)
+		h.hot = newHotCache(int64(c.Options.Memory))
 	}
 	h.tree.Store(t)
 	return h, nil
@@ -155,15 +157,23 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, name string, slash bool) error {
 	for {
 		t := h.tree.Load()
-		v, res, err := h.find(r, t, name, slash)
-		if err == nil {
-			err = h.deliver(w, r, t, name, v, &res)
-		}
+		err := h.answerFrom(w, r, t, name, slash)
 		if err == nil || !errors.Is(err, fs.ErrClosed) || h.tree.Load() == t {
 			return err
 		}
 		// A reload closed the root after Load: there is a newer one.
 	}
+}
+
+func (h *Handler) answerFrom(w http.ResponseWriter, r *http.Request, t *tree, name string, slash bool) error {
+	if slash && h.archiveWanted(r) {
+		return h.archive(w, r, t, name)
+	}
+	v, res, err := h.find(r, t, name, slash)
+	if err != nil {
+		return err
+	}
+	return h.deliver(w, r, t, name, v, &res)
 }
 
 // find returns what the name stands for, from memory if it is there.
