@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,12 +48,15 @@ func download(target string, lasts time.Duration) (perSecond float64, err error)
 			for failures[i] == nil {
 				failures[i] = fetch(target, begin.Add(lasts), &received)
 			}
-			if errors.Is(failures[i], os.ErrDeadlineExceeded) {
+			if late, ok := errors.AsType[net.Error](failures[i]); ok && late.Timeout() {
 				failures[i] = nil
 			}
 		})
 	}
 	work.Wait()
+	if received.Load() == 0 && errors.Join(failures...) == nil {
+		return 0, fmt.Errorf("%s: nothing came", target)
+	}
 	return float64(received.Load()) / time.Since(begin).Seconds(), errors.Join(failures...)
 }
 
