@@ -5,55 +5,12 @@ package contest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 )
-
-// Begin makes the directory of a run and completes the path of the program that it is about. Whoever calls removes the
-// directory.
-func Begin(program string) (full string, dir Dir, err error) {
-	if full, err = filepath.Abs(program); err != nil {
-		return "", "", err
-	}
-	if _, err := os.Stat(full); err != nil {
-		return "", "", fmt.Errorf("%w (make build)", err)
-	}
-	if _, err := exec.LookPath("taskset"); err != nil {
-		return "", "", errors.New("taskset is not installed (Debian package util-linux)")
-	}
-	made, err := os.MkdirTemp("", "gtwistd-bench-")
-	return full, Dir(made), err
-}
-
-// Group are figures that are measured together.
-type Group struct {
-	Name    string
-	Measure func(context.Context) error
-}
-
-// Measure takes the groups one after the other, so that none disturbs another. If only is not empty, it is the name of the
-// one to take.
-func Measure(ctx context.Context, groups []Group, only string) error {
-	known := only == ""
-	for _, group := range groups {
-		if only != "" && only != group.Name {
-			continue
-		}
-		known = true
-		if err := group.Measure(ctx); err != nil {
-			return fmt.Errorf("%s: %w", group.Name, err)
-		}
-	}
-	if !known {
-		return fmt.Errorf("-only %q: no such group", only)
-	}
-	return nil
-}
 
 // Result is a rate, and the part of its core that the server used meanwhile: near 1 the server was what limited it.
 type Result struct{ Rate, Busy float64 }
@@ -61,9 +18,9 @@ type Result struct{ Rate, Busy float64 }
 // Results are those of several servers, by name, a round after the other.
 type Results map[string][]Result
 
-// Run lets every server have its turn in each round, in a new process: how memory happens to be laid out makes some per
+// Turns lets every server have its turn in each round, in a new process: how memory happens to be laid out makes some per
 // cent. Who begins changes, so that nobody always follows the same one. The error names the server.
-func Run(rounds int, names []string, turn func(name string) (Result, error)) (Results, error) {
+func Turns(rounds int, names []string, turn func(name string) (Result, error)) (Results, error) {
 	results := Results{}
 	for round := range rounds {
 		for i := range names {
@@ -137,23 +94,6 @@ func (d Dir) Under(ctx context.Context, addr string, args []string, measure func
 	took := time.Since(begin)
 	after, err := Busy(pid)
 	return Result{rate, (after - before).Seconds() / took.Seconds()}, err
-}
-
-// Load runs this program again on the core of the load, with "load" before the arguments, and returns the number that it
-// prints.
-func Load(ctx context.Context, args ...string) (rate float64, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return 0, err
-	}
-	cmd := Pinned(ctx, LoadCore, self, append([]string{"load"}, args...)...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return 0, err
-	}
-	_, err = fmt.Sscan(string(out), &rate)
-	return rate, err
 }
 
 // Installed is the path of a program, or empty after a line that says what brings it.

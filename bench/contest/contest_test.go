@@ -10,9 +10,9 @@ import (
 	"github.com/gtwistd/gtwistd/bench/contest"
 )
 
-func TestRunTakesTurns(t *testing.T) {
+func TestTurns(t *testing.T) {
 	var order []string
-	results, err := contest.Run(3, []string{"a", "b"}, func(name string) (contest.Result, error) {
+	results, err := contest.Turns(3, []string{"a", "b"}, func(name string) (contest.Result, error) {
 		order = append(order, name)
 		return contest.Result{Rate: float64(len(order)), Busy: 1}, nil
 	})
@@ -53,12 +53,6 @@ func TestTable(t *testing.T) {
 		"| start  | 100 MB/s (20.0 to 300) |      | of disk |\n"
 	if out.String() != want {
 		t.Errorf("table\n%swant\n%s", out.String(), want)
-	}
-}
-
-func TestMeasureOnlyKnows(t *testing.T) {
-	if err := contest.Measure(t.Context(), nil, "nothing"); err == nil || !strings.Contains(err.Error(), `"nothing"`) {
-		t.Errorf("error %v, want one that names the group", err)
 	}
 }
 

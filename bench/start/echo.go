@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/gtwistd/gtwistd/bench/contest"
 )
@@ -17,24 +16,24 @@ func (b *bench) echo(ctx context.Context) error {
 		{"bulk", "echo: 4 connections, bulk", "MB/s", 1e6},
 	}
 	for _, kind := range kinds {
-		results, err := contest.Run(2*b.rounds, []string{"gtwistd", "loop"}, func(name string) (contest.Result, error) {
+		results, err := contest.Turns(2*b.Rounds, []string{"gtwistd", "loop"}, func(name string) (contest.Result, error) {
 			addr, _, err := contest.FreeAddr()
 			if err != nil {
 				return contest.Result{}, err
 			}
 			args := []string{b.loop, addr}
 			if name == "gtwistd" {
-				args = []string{b.gtwistd, "-n", "--pidfile=", "echo", "--listen", addr}
+				args = []string{b.Gtwistd, "-n", "--pidfile=", "echo", "--listen", addr}
 			}
-			return b.dir.Under(ctx, addr, args, func(int) (float64, error) {
-				rate, err := contest.Load(ctx, kind.name, addr, fmt.Sprintf("%ds", b.seconds))
+			return b.Under(ctx, addr, args, func(int) (float64, error) {
+				rate, err := b.Load(ctx, kind.name, addr)
 				return rate / kind.scale, err
 			})
 		})
 		if err != nil {
 			return err
 		}
-		b.table.Add(kind.what, contest.Rates(results.Rates("gtwistd"), kind.unit), contest.Rates(results.Rates("loop"), kind.unit),
+		b.Table.Add(kind.what, contest.Rates(results.Rates("gtwistd"), kind.unit), contest.Rates(results.Rates("loop"), kind.unit),
 			results.Versus("gtwistd", "loop", "at least 0.95")+"; peer a minimal Go loop")
 	}
 	return nil

@@ -13,11 +13,11 @@ import (
 
 // size tells what has to be copied to another machine.
 func (b *bench) size(context.Context) error {
-	info, err := os.Stat(b.gtwistd)
+	info, err := os.Stat(b.Gtwistd)
 	if err != nil {
 		return err
 	}
-	b.table.Add("stripped binary", fmt.Sprintf("%.1f MB", float64(info.Size())/1e6), "", "at most 14 MB")
+	b.Table.Add("stripped binary", fmt.Sprintf("%.1f MB", float64(info.Size())/1e6), "", "at most 14 MB")
 	return nil
 }
 
@@ -28,16 +28,16 @@ func (b *bench) start(ctx context.Context) error {
 		what, goal string
 		ours, peer func(context.Context) (time.Duration, error)
 	}{
-		{"--help", "at most 15 ms", b.help(b.gtwistd), b.help(b.twistd)},
+		{"--help", "at most 15 ms", b.help(b.Gtwistd), b.help(b.twistd)},
 		{"web in front: first byte served", "at most 30 ms", b.inFront(b.webInFront), b.inFront(b.peerInFront)},
 		{"web detached: prompt is back", "at most 60 ms", b.detached(b.webDetached), b.detached(b.peerDetached)},
 	}
 	for _, figure := range figures {
-		ours, peer, err := alternate(ctx, b.rounds, b.twistd != "", figure.ours, figure.peer)
+		ours, peer, err := alternate(ctx, b.Rounds, b.twistd != "", figure.ours, figure.peer)
 		if err != nil {
 			return fmt.Errorf("%s: %w", figure.what, err)
 		}
-		b.table.Add(figure.what, contest.Spread(ours), contest.Spread(peer), figure.goal+"; peer twistd")
+		b.Table.Add(figure.what, contest.Spread(ours), contest.Spread(peer), figure.goal+"; peer twistd")
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func alternate[T any](ctx context.Context, rounds int, both bool, ours, peer fun
 func (b *bench) help(program string) func(context.Context) (time.Duration, error) {
 	return func(ctx context.Context) (time.Duration, error) {
 		cmd := exec.CommandContext(ctx, program, "--help")
-		if err := b.dir.Quiet(cmd); err != nil {
+		if err := b.Quiet(cmd); err != nil {
 			return 0, err
 		}
 		defer cmd.Stdout.(*os.File).Close()
@@ -79,22 +79,22 @@ func (b *bench) help(program string) func(context.Context) (time.Duration, error
 }
 
 func (b *bench) webInFront(ctx context.Context, addr, _ string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.gtwistd, "-n", "--pidfile=", "web", "--port", addr, "--path", b.site)
+	return exec.CommandContext(ctx, b.Gtwistd, "-n", "--pidfile=", "web", "--port", addr, "--path", b.site)
 }
 
 func (b *bench) peerInFront(ctx context.Context, _, port string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.twistd, "-n", "--pidfile=", "-l", b.dir.File("twistd.log"),
+	return exec.CommandContext(ctx, b.twistd, "-n", "--pidfile=", "-l", b.File("twistd.log"),
 		"web", "--listen", "tcp:"+port+":interface=127.0.0.1", "--path", b.site)
 }
 
 func (b *bench) webDetached(ctx context.Context, addr, _ string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.gtwistd, "--pidfile", b.dir.File("pid"), "--logfile", b.dir.File("gtwistd.log"),
-		"--rundir", string(b.dir), "web", "--port", addr, "--path", b.site)
+	return exec.CommandContext(ctx, b.Gtwistd, "--pidfile", b.File("pid"), "--logfile", b.File("gtwistd.log"),
+		"--rundir", string(b.Dir), "web", "--port", addr, "--path", b.site)
 }
 
 func (b *bench) peerDetached(ctx context.Context, _, port string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.twistd, "--pidfile", b.dir.File("pid"), "--logfile", b.dir.File("twistd.log"),
-		"--rundir", string(b.dir), "web", "--listen", "tcp:"+port+":interface=127.0.0.1", "--path", b.site)
+	return exec.CommandContext(ctx, b.twistd, "--pidfile", b.File("pid"), "--logfile", b.File("twistd.log"),
+		"--rundir", string(b.Dir), "web", "--listen", "tcp:"+port+":interface=127.0.0.1", "--path", b.site)
 }
 
 // command makes the command line of a server for an address.
@@ -108,7 +108,7 @@ func (b *bench) inFront(make command) func(context.Context) (time.Duration, erro
 		}
 		cmd := make(ctx, addr, port)
 		begin := time.Now()
-		server, err := b.dir.Serve(cmd, addr)
+		server, err := b.Serve(cmd, addr)
 		if err != nil {
 			return 0, err
 		}
@@ -142,7 +142,7 @@ func (b *bench) whileDetached(ctx context.Context, make command, visit func(daem
 		return err
 	}
 	cmd := make(ctx, addr, port)
-	if err := b.dir.Quiet(cmd); err != nil {
+	if err := b.Quiet(cmd); err != nil {
 		return err
 	}
 	defer cmd.Stdout.(*os.File).Close()
@@ -151,7 +151,7 @@ func (b *bench) whileDetached(ctx context.Context, make command, visit func(daem
 		return err
 	}
 	took := time.Since(begin)
-	pid, err := readPID(b.dir.File("pid"))
+	pid, err := readPID(b.File("pid"))
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (b *bench) memory(ctx context.Context) error {
 			return rss, err
 		}
 	}
-	ours, peer, err := alternate(ctx, b.rounds, b.twistd != "", held(b.webDetached), held(b.peerDetached))
+	ours, peer, err := alternate(ctx, b.Rounds, b.twistd != "", held(b.webDetached), held(b.peerDetached))
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (b *bench) memory(ctx context.Context) error {
 	if len(peer) > 0 {
 		theirs = megabytes(contest.Median(peer))
 	}
-	b.table.Add("web detached, idle: VmRSS", megabytes(contest.Median(ours)), theirs, "at most 20 MB; peer twistd")
+	b.Table.Add("web detached, idle: VmRSS", megabytes(contest.Median(ours)), theirs, "at most 20 MB; peer twistd")
 	return nil
 }
 

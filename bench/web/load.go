@@ -15,29 +15,7 @@ import (
 
 const downloads = 4 // at the same time
 
-// load is the client's side, run in a process of its own so that it can have a core of its own. It prints a rate: bytes per
-// second of "download", requests per second of "sequence".
-func load(kind, target, duration string) error {
-	lasts, err := time.ParseDuration(duration)
-	if err != nil {
-		return err
-	}
-	var rate float64
-	switch kind {
-	case "download":
-		rate, err = download(target, lasts)
-	case "sequence":
-		rate, err = sequence(target, lasts)
-	default:
-		err = fmt.Errorf("load %q: no such kind", kind)
-	}
-	if err == nil {
-		fmt.Println(rate)
-	}
-	return err
-}
-
-// download asks for a file again and again, over several connections, until the time is up.
+// download asks for a file again and again, over several connections, until the time is up: bytes per second.
 func download(target string, lasts time.Duration) (perSecond float64, err error) {
 	var received atomic.Int64
 	var work sync.WaitGroup
@@ -104,7 +82,7 @@ func (c counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sequence asks for a page again and again over one connection. The last answer is waited for and counts.
+// sequence asks for a page again and again over one connection: requests per second. The last answer is waited for and counts.
 func sequence(target string, lasts time.Duration) (perSecond float64, err error) {
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	begin := time.Now()

@@ -18,7 +18,7 @@ const idleConns = 10_000
 // idle tells what a connection costs that has asked once and stays.
 func (b *bench) idle(ctx context.Context) error {
 	names := append([]string{"gtwistd"}, b.present([]string{"nginx"})...)
-	results, err := contest.Run(b.rounds, names, func(name string) (contest.Result, error) {
+	results, err := contest.Turns(b.Rounds, names, func(name string) (contest.Result, error) {
 		r, _, err := b.turn(ctx, name, setup{access: "access.log"}, heldByEach)
 		return r, err
 	})
@@ -29,7 +29,7 @@ func (b *bench) idle(ctx context.Context) error {
 	if len(names) > 1 {
 		theirs, peer = contest.Rates(results.Rates("nginx"), "KiB"), "; peer nginx"
 	}
-	b.table.Add(fmt.Sprintf("memory of each of %d idle connections", idleConns), contest.Rates(results.Rates("gtwistd"), "KiB"), theirs,
+	b.Table.Add(fmt.Sprintf("memory of each of %d idle connections", idleConns), contest.Rates(results.Rates("gtwistd"), "KiB"), theirs,
 		"at most 12 KiB; proportional set size"+peer)
 	return nil
 }
@@ -101,7 +101,7 @@ func (b *bench) growth(ctx context.Context) error {
 		{"peak memory while a client takes 2 GB", setup{}},
 		{"peak memory while a client takes 2 GB over TLS", setup{tls: true}},
 	} {
-		results, err := contest.Run(b.rounds, []string{"huge", "large"}, func(name string) (contest.Result, error) {
+		results, err := contest.Turns(b.Rounds, []string{"huge", "large"}, func(name string) (contest.Result, error) {
 			r, _, err := b.turn(ctx, "gtwistd", kind.setup, func(s site) (float64, error) {
 				var received atomic.Int64
 				if err := fetch(s.url+"/"+name+".bin", time.Now().Add(contest.Patience), &received); err != nil {
@@ -118,7 +118,7 @@ func (b *bench) growth(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.table.Add(kind.what, contest.Rates(results.Rates("huge"), "MB"), contest.Rates(results.Rates("large"), "MB"),
+		b.Table.Add(kind.what, contest.Rates(results.Rates("huge"), "MB"), contest.Rates(results.Rates("large"), "MB"),
 			fmt.Sprintf("ratio %.3f, near 1; peer gtwistd with 100 MB", contest.Ratio(results.Rates("huge"), results.Rates("large"))))
 	}
 	return nil

@@ -33,17 +33,17 @@ func (b *bench) turn(ctx context.Context, name string, s setup, measure func(sit
 	if err != nil {
 		return r, 0, err
 	}
-	logged := map[string]string{"log": b.dir.File("own.log"), "": os.DevNull}[s.access]
+	logged := map[string]string{"log": b.File("own.log"), "": os.DevNull}[s.access]
 	if logged == "" {
-		logged = b.dir.File(s.access)
+		logged = b.File(s.access)
 	}
-	defer os.Remove(b.dir.File("own.log"))
-	defer os.Remove(b.dir.File("access.log"))
+	defer os.Remove(b.File("own.log"))
+	defer os.Remove(b.File("access.log"))
 	scheme := "http://"
 	if s.tls {
 		scheme = "https://"
 	}
-	r, err = b.dir.Under(ctx, addr, args, func(pid int) (float64, error) {
+	r, err = b.Under(ctx, addr, args, func(pid int) (float64, error) {
 		return measure(site{addr, scheme + addr, pid})
 	})
 	if err != nil || s.access == "" {
@@ -64,21 +64,21 @@ func (b *bench) command(name string, s setup, addr, port string) ([]string, erro
 	case "caddy":
 		return b.caddyCommand(s, port)
 	case "twistd":
-		return []string{b.twistd, "-n", "--pidfile=", "--logfile", b.dir.File("own.log"), "web",
-			"--listen", "tcp:" + port + ":interface=127.0.0.1", "--path", b.site, "--logfile", b.dir.File("access.log")}, nil
+		return []string{b.twistd, "-n", "--pidfile=", "--logfile", b.File("own.log"), "web",
+			"--listen", "tcp:" + port + ":interface=127.0.0.1", "--path", b.site, "--logfile", b.File("access.log")}, nil
 	}
 	access := s.access
 	switch access {
 	case "":
 		access = "off"
 	case "access.log":
-		access = b.dir.File(access)
+		access = b.File(access)
 	}
 	endpoint := "tcp:" + port
 	if s.tls {
-		endpoint = fmt.Sprintf("ssl:%s:privateKey=%s:certKey=%s", port, b.dir.File("key.pem"), b.dir.File("cert.pem"))
+		endpoint = fmt.Sprintf("ssl:%s:privateKey=%s:certKey=%s", port, b.File("key.pem"), b.File("cert.pem"))
 	}
-	return []string{b.gtwistd, "-n", "--pidfile=", "--logfile", b.dir.File("own.log"), "web",
+	return []string{b.Gtwistd, "-n", "--pidfile=", "--logfile", b.File("own.log"), "web",
 		"--listen", endpoint + ":interface=127.0.0.1", "--path", b.site, "--access-log", access}, nil
 }
 
@@ -93,16 +93,16 @@ func (b *bench) nginxCommand(s setup, addr string) ([]string, error) {
 		mime = "include /etc/nginx/mime.types;"
 	}
 	if s.access != "" {
-		access = b.dir.File(s.access) + " combined"
+		access = b.File(s.access) + " combined"
 	}
 	if s.tls {
 		// Go's server takes this cipher of TLS 1.3 where the processor has AES, OpenSSL's another one: both shall do the same.
-		listen += " ssl http2;\nssl_certificate " + b.dir.File("cert.pem") + ";\nssl_certificate_key " + b.dir.File("key.pem") +
+		listen += " ssl http2;\nssl_certificate " + b.File("cert.pem") + ";\nssl_certificate_key " + b.File("key.pem") +
 			";\nssl_protocols TLSv1.2 TLSv1.3;\nssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256"
 	}
 	var temporary string
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temporary += kind + "_temp_path " + b.dir.File(kind) + ";\n"
+		temporary += kind + "_temp_path " + b.File(kind) + ";\n"
 	}
 	text := fmt.Sprintf(`daemon off;
 %s
@@ -123,16 +123,16 @@ http {
 		autoindex on;
 	}
 }
-`, user, b.dir.File("nginx.pid"), mime, access, temporary, listen, b.site)
-	config := b.dir.File("nginx.conf")
-	return []string{b.nginx, "-p", string(b.dir), "-e", b.dir.File("nginx-error.log"), "-c", config}, os.WriteFile(config, []byte(text), 0o644)
+`, user, b.File("nginx.pid"), mime, access, temporary, listen, b.site)
+	config := b.File("nginx.conf")
+	return []string{b.nginx, "-p", string(b.Dir), "-e", b.File("nginx-error.log"), "-c", config}, os.WriteFile(config, []byte(text), 0o644)
 }
 
 // caddyCommand configures Caddy for a directory, with its defaults. It does not speak TLS here.
 func (b *bench) caddyCommand(s setup, port string) ([]string, error) {
 	access := ""
 	if s.access != "" {
-		access = "log {\n\t\toutput file " + b.dir.File(s.access) + "\n\t}"
+		access = "log {\n\t\toutput file " + b.File(s.access) + "\n\t}"
 	}
 	text := fmt.Sprintf(`{
 	admin off
@@ -145,8 +145,8 @@ http://:%s {
 	%s
 }
 `, port, b.site, access)
-	config := b.dir.File("Caddyfile")
-	home := filepath.Join(string(b.dir), "caddy") // it keeps what it was last told in its home
+	config := b.File("Caddyfile")
+	home := filepath.Join(string(b.Dir), "caddy") // it keeps what it was last told in its home
 	return []string{"env", "HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_DATA_HOME=" + home,
 		b.caddy, "run", "--adapter", "caddyfile", "--config", config}, os.WriteFile(config, []byte(text), 0o644)
 }

@@ -26,7 +26,7 @@ type race struct {
 // run adds a row for each peer that is installed.
 func (b *bench) race(ctx context.Context, r race, peers ...string) error {
 	peers = b.present(peers)
-	results, err := contest.Run(b.rounds, append([]string{"gtwistd"}, peers...), func(name string) (contest.Result, error) {
+	results, err := contest.Turns(b.Rounds, append([]string{"gtwistd"}, peers...), func(name string) (contest.Result, error) {
 		result, _, err := b.turn(ctx, name, r.setup, func(s site) (float64, error) { return r.measure(ctx, s) })
 		return result, err
 	})
@@ -35,10 +35,10 @@ func (b *bench) race(ctx context.Context, r race, peers ...string) error {
 	}
 	ours := contest.Rates(results.Rates("gtwistd"), r.unit)
 	if len(peers) == 0 {
-		b.table.Add(r.what, ours, "", r.remark)
+		b.Table.Add(r.what, ours, "", r.remark)
 	}
 	for _, peer := range peers {
-		b.table.Add(r.what, ours, contest.Rates(results.Rates(peer), r.unit),
+		b.Table.Add(r.what, ours, contest.Rates(results.Rates(peer), r.unit),
 			results.Versus("gtwistd", peer, r.goals[peer])+"; "+r.remark+"; peer "+peer)
 	}
 	return nil
@@ -126,7 +126,7 @@ func (b *bench) listing(ctx context.Context) error {
 		goals:  map[string]string{"twistd": "at least 10"},
 		remark: "1 connection",
 		measure: func(ctx context.Context, s site) (float64, error) {
-			return contest.Load(ctx, "sequence", s.url+"/many/", b.duration())
+			return b.Load(ctx, "sequence", s.url+"/many/")
 		},
 	}, "twistd", "nginx", "caddy")
 }
@@ -139,7 +139,7 @@ func (b *bench) accessLog(ctx context.Context) error {
 	}
 	targets := map[string]string{"off": "", "file": "access.log", "log": "log"}
 	lost := map[string]int{}
-	results, err := contest.Run(b.rounds, []string{"off", "file", "log"}, func(name string) (contest.Result, error) {
+	results, err := contest.Turns(b.Rounds, []string{"off", "file", "log"}, func(name string) (contest.Result, error) {
 		var count int
 		result, lines, err := b.turn(ctx, "gtwistd", setup{access: targets[name]}, func(s site) (rate float64, err error) {
 			rate, count, err = b.requests(ctx, s.url+"/small.txt")
@@ -152,7 +152,7 @@ func (b *bench) accessLog(ctx context.Context) error {
 		return err
 	}
 	for _, name := range []string{"file", "log"} {
-		b.table.Add("1 KiB, access log to "+map[string]string{"file": "a file", "log": "the log"}[name],
+		b.Table.Add("1 KiB, access log to "+map[string]string{"file": "a file", "log": "the log"}[name],
 			contest.Rates(results.Rates(name), "requests/s"), contest.Rates(results.Rates("off"), "requests/s"),
 			fmt.Sprintf("%s; %d lines lost; peer gtwistd without", results.Versus(name, "off", "at least 0.95"), lost[name]))
 	}
@@ -166,7 +166,7 @@ func (b *bench) slow(ctx context.Context) error {
 	}
 	for _, server := range append([]string{"gtwistd"}, b.present([]string{"nginx"})...) {
 		var thrown int64
-		results, err := contest.Run(b.rounds, []string{"crowd", "alone"}, func(name string) (contest.Result, error) {
+		results, err := contest.Turns(b.Rounds, []string{"crowd", "alone"}, func(name string) (contest.Result, error) {
 			result, _, err := b.turn(ctx, server, setup{access: "access.log"}, func(s site) (float64, error) {
 				if name == "crowd" {
 					slow := gather(ctx, s.addr, "/large.bin", crowded)
@@ -181,7 +181,7 @@ func (b *bench) slow(ctx context.Context) error {
 		}
 		// Processor time would be that of gathering too.
 		share := contest.Ratio(results.Rates("crowd"), results.Rates("alone"))
-		b.table.Add(fmt.Sprintf("%s: 1 KiB beside %d slow clients", server, crowded), contest.Rates(results.Rates("crowd"), "requests/s"),
+		b.Table.Add(fmt.Sprintf("%s: 1 KiB beside %d slow clients", server, crowded), contest.Rates(results.Rates("crowd"), "requests/s"),
 			contest.Rates(results.Rates("alone"), "requests/s"),
 			fmt.Sprintf("ratio %.3f, %s; %d slow clients thrown out; peer %s without them", share,
 				map[string]string{"gtwistd": "at least 0.9", "nginx": "for comparison"}[server], thrown, server))
@@ -189,15 +189,13 @@ func (b *bench) slow(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) duration() string { return fmt.Sprintf("%ds", b.seconds) }
-
 func (b *bench) smallFile(ctx context.Context, s site) (float64, error) {
 	rate, _, err := b.requests(ctx, s.url+"/small.txt")
 	return rate, err
 }
 
 func (b *bench) largeFile(ctx context.Context, s site) (float64, error) {
-	rate, err := contest.Load(ctx, "download", s.url+"/large.bin", b.duration())
+	rate, err := b.Load(ctx, "download", s.url+"/large.bin")
 	return rate / 1e6, err
 }
 
@@ -210,7 +208,7 @@ var (
 
 // requests lets wrk ask for one thing over 64 connections.
 func (b *bench) requests(ctx context.Context, url string) (perSecond float64, count int, err error) {
-	out, err := output(contest.Pinned(ctx, contest.LoadCore, b.wrk, "-t1", "-c64", "-d"+b.duration(), url))
+	out, err := output(contest.Pinned(ctx, contest.LoadCore, b.wrk, "-t1", "-c64", fmt.Sprintf("-d%ds", b.Seconds), url))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -227,7 +225,7 @@ func (b *bench) requests(ctx context.Context, url string) (perSecond float64, co
 
 // streams lets h2load ask for the small file over HTTP/2.
 func (b *bench) streams(ctx context.Context, s site) (perSecond float64, err error) {
-	out, err := output(contest.Pinned(ctx, contest.LoadCore, b.h2load, "-t1", "-c16", "-m16", "-D"+strconv.Itoa(b.seconds), s.url+"/small.txt"))
+	out, err := output(contest.Pinned(ctx, contest.LoadCore, b.h2load, "-t1", "-c16", "-m16", "-D"+strconv.Itoa(b.Seconds), s.url+"/small.txt"))
 	if err != nil {
 		return 0, err
 	}

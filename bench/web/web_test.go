@@ -67,9 +67,6 @@ func TestLoadsCount(t *testing.T) {
 	if _, err := sequence(plain.URL+"/missing", time.Millisecond); err == nil {
 		t.Error("sequence of a file that is not there: no error")
 	}
-	if err := load("nonsense", plain.URL, "1s"); err == nil {
-		t.Error("load of no kind: no error")
-	}
 }
 
 func TestCrowdStaysUntilItIsStopped(t *testing.T) {
