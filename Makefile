@@ -15,7 +15,7 @@ quick := -gcflags='all=-l -dwarf=false'
 
 platforms := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: build test check lint fuzz bench-start cross vet format staticcheck test-tools clean
+.PHONY: build test check lint fuzz bench-start bench-web cross vet format staticcheck test-tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o gtwistd ./cmd/gtwistd
@@ -39,6 +39,10 @@ fuzz:
 # Side by side with twistd and with a minimal Go program; bench/RESULTS.md explains the table.
 bench-start: build
 	$(GO) run ./bench/start -gtwistd ./gtwistd
+
+# The web service beside nginx, Caddy and twistd, as far as they are installed; it takes some minutes.
+bench-web: build
+	$(GO) run ./bench/web -gtwistd ./gtwistd
 
 cross:
 	@set -e; for platform in $(platforms); do \

@@ -46,7 +46,7 @@ var imports = []struct {
 	{"logfile", nil, nil},
 	{"internal/*", nil, nil},
 	{"tools/*", nil, nil},
-	{"bench/*", nil, nil},
+	{"bench/*", []string{"bench/contest"}, nil},
 	{".", nil, nil},
 }
 
