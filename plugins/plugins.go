@@ -66,6 +66,21 @@ type Reporter interface {
 	Report() []slog.Attr
 }
 
+// Announcer is an optional ability of a Service: Announcement says what the runner does at the start with the service's
+// addresses besides printing them. It is called once, when every service is made.
+type Announcer interface {
+	Announcement() Announcement
+}
+
+// Announcement is what the person who starts a service wants to see of it. The zero value is the addresses, no more. What
+// cannot be done, for want of a terminal or a browser, is told in a note and is no failure of the start.
+type Announcement struct {
+	// QR is for a QR code on the terminal: the first address that other devices reach, or else a loopback address.
+	QR bool
+	// Open is for the browser, which is shown the first address of this machine's own, or else the first there is.
+	Open bool
+}
+
 // Env is all that a service may take from the process. The runner makes one for each service; its functions are safe for
 // concurrent use.
 type Env struct {
