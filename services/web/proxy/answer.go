@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -66,17 +67,13 @@ func (x *exchange) trailer(res *http.Response) {
 	_ = http.NewResponseController(x.w).Flush()
 }
 
-// clientError says that the client takes no more.
-type clientError struct{}
-
-func (clientError) Error() string { return "the client takes no more" }
-
-var errClient error = clientError{}
+// errClient says that the client takes no more.
+var errClient = errors.New("the client takes no more")
 
 // copy copies the body. errClient says that it is the client's fault.
 func (x *exchange) copy(res *http.Response) error {
 	rc := http.NewResponseController(x.w)
-	if res.ContentLength < 0 && x.r.Method != http.MethodHead && rc.Flush() != nil {
+	if res.ContentLength < 0 && x.r.Method != http.MethodHead && !flushed(rc) {
 		return errClient // nobody knows when the first piece comes
 	}
 	buffer := x.h.buffers.Get().(*[]byte)
@@ -99,10 +96,16 @@ func (x *exchange) copy(res *http.Response) error {
 			return err
 		case copied == res.ContentLength:
 			// net/http flushes at the end: one write for a small answer.
-		case rc.Flush() != nil:
+		case !flushed(rc):
 			return errClient
 		}
 	}
+}
+
+// flushed returns false if the client takes no more. A writer that does not know how to flush is no reason to say so.
+func flushed(rc *http.ResponseController) bool {
+	err := rc.Flush()
+	return err == nil || errors.Is(err, http.ErrNotSupported)
 }
 
 // wait starts the clock for the next piece of the answer.

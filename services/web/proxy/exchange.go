@@ -51,7 +51,7 @@ func (x *exchange) try() bool {
 	x.watch(cancel)
 	defer x.unwatch()
 
-	upgrade := x.h.upgradeOf(x.r)
+	upgrade := x.h.upgradeOf(&t.target, x.r)
 	res, err := t.transport.RoundTrip(x.request(ctx, &t.target, upgrade))
 	if err != nil {
 		return x.failed(ctx, t, err)

@@ -115,12 +115,15 @@ func (x *exchange) setForwarded(out http.Header, peer string, trusted bool) {
 
 // upgradeOf returns the protocol that the request may switch to, or "" for none. HTTP/1.0 and HTTP/2 have no upgrades
 // (RFC 9110 section 7.8), and what follows a body would be ambiguous.
-func (h *Handler) upgradeOf(r *http.Request) string {
+func (h *Handler) upgradeOf(t *target, r *http.Request) string {
 	asked := r.Header["Upgrade"]
 	if len(asked) == 0 || r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.ContentLength != 0 || !names(r.Header["Connection"], "Upgrade") {
 		return ""
 	}
 	for _, allowed := range h.options.upgrades {
+		if h.options.http2 && (t.url.Scheme == "http" || allowed != "websocket") {
+			continue // for WebSocket over TLS net/http takes HTTP/1.1
+		}
 		if names(asked, allowed) {
 			return allowed
 		}

@@ -107,7 +107,8 @@ func (o *Options) checkUpgrades() error {
 	if len(o.upgrades) == 1 && o.upgrades[0] == "" {
 		o.upgrades = nil
 	}
-	for _, protocol := range o.upgrades {
+	for i, protocol := range o.upgrades {
+		o.upgrades[i] = strings.ToLower(protocol)
 		if strings.EqualFold(protocol, "h2c") {
 			return plugins.Usagef("upgrade %q: requests inside it would pass all checks by", protocol)
 		}
