@@ -181,17 +181,28 @@ func firstOf(h http.Header, name string) string {
 
 const hexDigits = "0123456789ABCDEF"
 
-// appendEscaped writes \xNN for each byte that could end a field or a record, or do something to a terminal.
-func appendEscaped(b []byte, s string) []byte {
+// plain returns how many bytes at the start of s stand for themselves in both formats: all but those that could end a
+// field or a record, or do something to a terminal.
+func plain(s string) int {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c < ' ', c >= 0x7f, c == '"', c == '\\':
-			b = append(b, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
-		default:
-			b = append(b, c)
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return i
 		}
 	}
-	return b
+	return len(s)
+}
+
+// appendEscaped writes \xNN for each byte that is not plain.
+func appendEscaped(b []byte, s string) []byte {
+	for {
+		n := plain(s)
+		b = append(b, s[:n]...)
+		if n == len(s) {
+			return b
+		}
+		b = append(b, '\\', 'x', hexDigits[s[n]>>4], hexDigits[s[n]&15])
+		s = s[n+1:]
+	}
 }
 
 func appendJSON(b []byte, at string, millisecond int, r *record) []byte {
@@ -236,33 +247,26 @@ func appendMember(b []byte, key, value string) []byte {
 	return append(b, '"')
 }
 
-// appendJSONText escapes what RFC 8259 section 7 wants escaped, and what ends a line or does something to a terminal. What is
-// not UTF-8 becomes U+FFFD, a byte each.
+// appendJSONText escapes what RFC 8259 section 7 wants escaped, and what else ends a line or does something to a terminal.
+// What is not UTF-8 becomes U+FFFD, a byte each.
 func appendJSONText(b []byte, s string) []byte {
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			i++
-			switch {
-			case c == '"', c == '\\':
-				b = append(b, '\\', c)
-			case c < ' ', c == 0x7f:
-				b = appendUnicodeEscape(b, rune(c))
-			default:
-				b = append(b, c)
-			}
-			continue
+	for {
+		n := plain(s)
+		b = append(b, s[:n]...)
+		if n == len(s) {
+			return b
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
+		r, size := utf8.DecodeRuneInString(s[n:])
 		switch {
+		case r == '"', r == '\\':
+			b = append(b, '\\', byte(r))
 		case r == utf8.RuneError && size == 1, r < 0xa0, r == '\u2028', r == '\u2029':
 			b = appendUnicodeEscape(b, r)
 		default:
-			b = append(b, s[i:i+size]...)
+			b = append(b, s[n:n+size]...)
 		}
-		i += size
+		s = s[n+size:]
 	}
-	return b
 }
 
 func appendUnicodeEscape(b []byte, r rune) []byte {
