@@ -139,5 +139,5 @@ func (o *options) openAccessLog(env *plugins.Env) (*accessLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--access-log %q: %w", o.accessLog.given, err)
 	}
-	return newAccessLog(w), nil
+	return newAccessLog(w, formatCombined), nil
 }
