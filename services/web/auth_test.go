@@ -83,7 +83,7 @@ func TestBasicAuth(t *testing.T) {
 			passed := ""
 			next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { passed = r.Header.Get("Authorization") })
 			log := slog.New(slog.DiscardHandler)
-			f := &front{access: newAccessLog(&records, formatCombined), log: log, next: newBasicAuth(next, users, `a "b"\`, log)}
+			f := &front{guards: &guards{}, access: newAccessLog(&records, formatCombined), log: log, next: newBasicAuth(next, users, `a "b"\`, log)}
 			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
 			r.Header["Authorization"] = tt.authorization
 			f.ServeHTTP(w, r)

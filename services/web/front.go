@@ -18,20 +18,25 @@ const statusGone = 499
 // front stands before all handlers: it finds out who the client is, writes the access record and turns a panic into a log
 // record and an answer.
 type front struct {
-	next    http.Handler
-	access  *accessLog
-	log     *slog.Logger
-	proxies *trustedProxies // nil trusts nobody
+	next   http.Handler
+	access *accessLog
+	log    *slog.Logger
+	guards *guards
+	hsts   string // Strict-Transport-Security under TLS, "" for none
 }
 
 // ServeHTTP implements http.Handler.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	peer := peerOf(r.RemoteAddr)
 	res := &response{ResponseWriter: w, head: r.Method == http.MethodHead, began: time.Now()}
-	res.client = f.proxies.client(peer, r.Header["X-Forwarded-For"])
+	res.client = f.guards.proxies.client(peer, r.Header["X-Forwarded-For"])
 	defer f.finish(res, r)
-	if !f.proxies.trusts(peer) {
+	if !f.guards.proxies.trusts(peer) {
 		dropForwarded(r.Header)
+	}
+	f.guards.watchBody(res, r)
+	if f.hsts != "" && r.TLS != nil {
+		res.Header().Set("Strict-Transport-Security", f.hsts)
 	}
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
 		// RFC 9112 section 6.1: the connection must end after a request that had a Content-Length as well, since another

@@ -48,7 +48,7 @@ func TestFront(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var records memory
 			var text bytes.Buffer
-			f := &front{next: tt.handler, access: newAccessLog(&records, formatCombined), log: slog.New(slog.NewTextHandler(&text, nil))}
+			f := &front{guards: &guards{}, next: tt.handler, access: newAccessLog(&records, formatCombined), log: slog.New(slog.NewTextHandler(&text, nil))}
 			srv := httptest.NewServer(f)
 			status := 0
 			r, _ := http.NewRequest(tt.method, srv.URL, nil)
@@ -80,21 +80,21 @@ func TestFront(t *testing.T) {
 func TestFrontKnowsTheClient(t *testing.T) {
 	tests := []struct {
 		name    string
-		proxies *trustedProxies
+		proxies trustedProxies
 		peer    string
 		record  string
 		kept    string // of X-Forwarded-For
 	}{
-		{"nobody trusted", nil, "127.0.0.1:5", "127.0.0.1 - ", ""},
-		{"another trusted", trusting(t, "10.0.0.1"), "127.0.0.1:5", "127.0.0.1 - ", ""},
-		{"trusted", trusting(t, "loopback"), "127.0.0.1:5", "192.0.2.7 - ", "192.0.2.7"},
-		{"unix socket", trusting(t, "loopback"), "@", "- - ", ""},
-		{"trusted unix socket", trusting(t, "unix"), "@", "192.0.2.7 - ", "192.0.2.7"},
+		{"nobody trusted", trustedProxies{}, "127.0.0.1:5", "127.0.0.1 - ", ""},
+		{"another trusted", *trusting(t, "10.0.0.1"), "127.0.0.1:5", "127.0.0.1 - ", ""},
+		{"trusted", *trusting(t, "loopback"), "127.0.0.1:5", "192.0.2.7 - ", "192.0.2.7"},
+		{"unix socket", *trusting(t, "loopback"), "@", "- - ", ""},
+		{"trusted unix socket", *trusting(t, "unix"), "@", "192.0.2.7 - ", "192.0.2.7"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var records memory
-			f := &front{proxies: tt.proxies, access: newAccessLog(&records, formatCombined), log: slog.New(slog.DiscardHandler),
+			f := &front{guards: &guards{proxies: tt.proxies}, access: newAccessLog(&records, formatCombined), log: slog.New(slog.DiscardHandler),
 				next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					setUser(wrapped{w}, "joe")
 					fmt.Fprint(w, clientOf(wrapped{w}, r), " ", r.Header.Get("X-Forwarded-For"))
@@ -123,7 +123,7 @@ type wrapped struct{ http.ResponseWriter }
 func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func TestControllerReachesTheServer(t *testing.T) {
-	f := &front{log: slog.New(slog.DiscardHandler), next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	f := &front{guards: &guards{}, log: slog.New(slog.DiscardHandler), next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Errorf("Hijack() = %v", err)

@@ -25,7 +25,7 @@ type conn struct {
 	lane     *Lane
 	tls      *tls.Conn       // nil without TLS
 	raw      syscall.RawConn // nil if there is none, or if reading there would go past somebody's buffer
-	client   string          // the peer's address without port; "" for a unix socket
+	client   netip.Addr      // the peer's address; invalid for a unix socket
 	network  netip.Addr      // what its connections count for
 
 	readNow func(fd uintptr) bool // made once, as it would be allocated each time
@@ -76,7 +76,7 @@ func (l *Lane) newConn(nc net.Conn) *conn {
 	c.tls, _ = nc.(*tls.Conn)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		ip := ap.Addr().Unmap().WithZone("")
-		c.client, c.network = ip.String(), ip
+		c.client, c.network = ip, ip
 		if ip.Is6() {
 			prefix, _ := ip.Prefix(64)
 			c.network = prefix.Addr()

@@ -3,6 +3,7 @@ package lane
 import (
 	"bytes"
 	"math"
+	"net/netip"
 )
 
 // Request is the head of a GET or HEAD request that has no body and no header that would make its answer depend on more than
@@ -21,8 +22,8 @@ type Request struct {
 
 	Referer, UserAgent []byte // for the record
 
-	// Client is the address of the peer without its port, "" for a unix socket. TLS tells whether the connection is under it.
-	Client string
+	// Client is the address of the peer, invalid for a unix socket. TLS tells whether the connection is under it.
+	Client netip.Addr
 	TLS    bool
 
 	method []byte
