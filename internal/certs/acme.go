@@ -178,13 +178,19 @@ func (c *cache) path(key string) string {
 	return c.state.manager.reach(c.state.file(path.Join(c.dir, key)))
 }
 
-// Get implements autocert.Cache.
+// Get implements autocert.Cache. Anybody can make up the keys of challenges, and reads the error.
 func (c *cache) Get(_ context.Context, key string) ([]byte, error) {
+	if strings.ContainsAny(key, `/\:`) {
+		return nil, autocert.ErrCacheMiss
+	}
 	data, err := os.ReadFile(c.path(key))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, autocert.ErrCacheMiss
 	}
-	return data, err
+	if err != nil {
+		return nil, fileError("kept certificate", key, err)
+	}
+	return data, nil
 }
 
 // Put implements autocert.Cache. Its caller ignores errors.
