@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
@@ -63,7 +64,7 @@ func (m *Manager) authority(c Config) (*acmeManager, error) {
 		a.transport = http.DefaultTransport.(*http.Transport).Clone()
 		a.Manager = autocert.Manager{
 			Prompt: autocert.AcceptTOS, Cache: store, HostPolicy: a.allow, Email: id.email,
-			Client: &acme.Client{DirectoryURL: id.directory, UserAgent: "gtwistd", HTTPClient: &http.Client{Transport: a.transport}},
+			Client: &acme.Client{DirectoryURL: id.directory, UserAgent: "gtwistd", HTTPClient: &http.Client{Transport: a.transport, Timeout: time.Minute}},
 		}
 		m.acme[id] = a
 	}
