@@ -149,7 +149,10 @@ func New(o Options) *Manager {
 	if m.now == nil {
 		m.now = time.Now
 	}
-	m.state = stateDir{manager: m, real: realPath(o.StateDir)}
+	m.state.manager = m
+	if o.StateDir != "" {
+		m.state.real = realPath(m.path(o.StateDir))
+	}
 	return m
 }
 
@@ -288,14 +291,10 @@ func within(dir, path string) bool {
 	return ok && (rest == "" || os.IsPathSeparator(rest[0]) || os.IsPathSeparator(dir[len(dir)-1]))
 }
 
-// realPath resolves the symbolic links of a path of which the end may not be there yet. "" stays.
+// realPath resolves the symbolic links of a path of which the end may not be there yet.
 func realPath(path string) string {
-	if path == "" {
-		return ""
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return ""
+	if absolute, err := filepath.Abs(path); err == nil { // otherwise the working directory is gone
+		path = absolute
 	}
 	rest := ""
 	for dir := path; ; dir = filepath.Dir(dir) {
