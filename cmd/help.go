@@ -89,7 +89,7 @@ More: %[1]s help endpoints
 func list(w io.Writer, root *cobra.Command, kind string) {
 	for _, c := range root.Commands() {
 		if c.Annotations["kind"] == kind && (c.IsAvailableCommand() || c.Name() == "help") {
-			fmt.Fprintf(w, "  %-11s %s\n", c.Name(), c.Short)
+			fmt.Fprintf(w, "  %-13s %s\n", c.Name(), c.Short)
 		}
 	}
 }

@@ -45,9 +45,15 @@ func (p *program) detach(o *options) error {
 		}
 		return err
 	}
-	if _, err := fmt.Fprint(p.stdout, result.Text); err != nil {
-		fmt.Fprintf(p.stderr, "%s: note: running with pid %d, but %v\n", p.name, result.PID, err)
+	hello, err := decodeWelcome(result.Text)
+	if err == nil {
+		err = p.show(hello, p.stdout, p.stderr)
 	}
+	if err != nil {
+		p.notes = append(p.notes, fmt.Sprintf("running with pid %d, but %v", result.PID, err))
+	}
+	p.openPages(hello.Pages, func(string) {}) // by then nobody is here any more
+	p.tellNotes(p.stderr)
 	return nil
 }
 

@@ -32,6 +32,8 @@ type runner struct {
 	notifier  *daemon.Notifier
 	pool      *pool.Pool
 	certs     *certs.Manager
+	hashing   *pool.Pool
+	passwords passwordFiles
 	endpoints *endpoint.Set
 	services  []*service
 	addresses []net.Addr // of this host
@@ -174,8 +176,8 @@ func (r *runner) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, stopProfile()) }()
 
-	r.pool = pool.New(r.opts.poolSize, poolQueue)
-	defer r.closePool()
+	r.pool, r.hashing = pool.New(r.opts.poolSize, poolQueue), newHashing()
+	defer r.closePools()
 	if r.certs, err = r.newCerts(identity); err != nil {
 		return err
 	}
@@ -269,11 +271,13 @@ func (r *runner) notify(state string) {
 	}
 }
 
-func (r *runner) closePool() {
+func (r *runner) closePools() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastResort)
 	defer cancel()
-	if err := r.pool.Close(ctx); err != nil {
-		r.log.Error("worker pool", "error", err)
+	for _, p := range []*pool.Pool{r.pool, r.hashing} {
+		if err := p.Close(ctx); err != nil {
+			r.log.Error("worker pool", "error", err)
+		}
 	}
 }
 

@@ -66,13 +66,14 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 			return l, asUsage(err)
 		},
 		AccessLog: r.accessLog(name),
+		Users:     r.users,
 		Private:   r.private,
 	}
 }
 
 // private is the Private function of all environments.
 func (r *runner) private(path string) bool {
-	return slices.Contains(r.ownFiles, path) || r.logs.own(path) || r.certs.Owns(path)
+	return slices.Contains(r.ownFiles, path) || r.logs.own(path) || r.certs.Owns(path) || r.passwords.own(path)
 }
 
 // asUsage makes a malformed endpoint a mistake of the command line.

@@ -66,6 +66,21 @@ type Reporter interface {
 	Report() []slog.Attr
 }
 
+// Announcer is an optional ability of a Service: Announcement says what the runner does at the start with the service's
+// addresses besides printing them. It is called once, when every service is made.
+type Announcer interface {
+	Announcement() Announcement
+}
+
+// Announcement is what the person who starts a service wants to see of it. The zero value is the addresses, no more. What
+// cannot be done, for want of a terminal or a browser, is told in a note and is no failure of the start.
+type Announcement struct {
+	// QR is for a QR code on the terminal: the first address that other devices reach, or else a loopback address.
+	QR bool
+	// Open is for the browser, which is shown the first address of this machine's own, or else the first there is.
+	Open bool
+}
+
 // Env is all that a service may take from the process. The runner makes one for each service; its functions are safe for
 // concurrent use.
 type Env struct {
@@ -96,8 +111,12 @@ type Env struct {
 	// that is rotated and reopened together with it, and an error wraps what opening it met. The service closes it.
 	AccessLog func(path string) (io.WriteCloser, error)
 
+	// Users opens a password file, in the format of Apache's htpasswd; a relative path means the current directory. The error
+	// names the file, and the line if one is bad, and wraps what opening it met. There is nothing to close.
+	Users func(path string) (Users, error)
+
 	// Private reports whether an absolute path, without symbolic links, is a file of the program itself: the pidfile, the
-	// control socket, a log or one of its rotated files. No service hands these out. Nil counts as never.
+	// control socket, a password file, a log or one of its rotated files. No service hands these out. Nil counts as never.
 	Private func(path string) bool
 }
 
@@ -134,6 +153,16 @@ type TLS struct {
 	// Report describes the certificates, that of a self-made one by its fingerprint; a Reporter adds it to its own. It may be
 	// called at any time.
 	Report func() []slog.Attr
+}
+
+// Users are the people of a password file. It is safe for concurrent use.
+type Users interface {
+	// Verify reports whether there is a user of that name with that password. It may take a while, as good hashes do, and
+	// no longer for a name that exists than for one that does not; what was right once is known at once. It returns ctx's error
+	// if ctx ends while it waits, and ErrFull if too many already wait.
+	Verify(ctx context.Context, name, password string) (bool, error)
+	// Reload reads the file anew. An error leaves the users as they were.
+	Reload(ctx context.Context) error
 }
 
 // Pool bounds calls that may block an OS thread: open, stat, readdir, hashing. Never put a whole transfer in it.

@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"gtwistd":        main,
-		"gtwistd-faulty": func() { os.Exit(cmd.Main(faultyPlugin(), securePlugin(), web.Plugin(), echo.Plugin())) },
+		"gtwistd-faulty": func() { os.Exit(cmd.Main(faultyPlugin(), shownPlugin(), securePlugin(), web.Plugin(), echo.Plugin())) },
 		"http":           httpClient,
 		"send":           sendClient,
 		"asuser":         asUser,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
+	"github.com/gtwistd/gtwistd/internal/htpasswd"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -55,6 +56,7 @@ func NewHost(t testing.TB, name string) *Host {
 		ListenTLS:    h.listenTLS,
 		AccessLog:    h.accessLog,
 		Private:      func(path string) bool { return h.certs.Owns(path) },
+		Users:        h.users,
 	}
 	h.certs = certs.New(certs.Options{StateDir: filepath.Join(t.TempDir(), "state"), Log: h.Env.Log})
 	h.set = endpoint.NewSet(endpoint.Options{Log: h.Env.Log, TLS: h.certs.Endpoint})
@@ -103,6 +105,16 @@ func (h *Host) accessLog(path string) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("access log: %w", err)
 	}
 	return records{f, f}, nil
+}
+
+// users hashes in the pool of the environment as it is then, so that a test can replace it with one that is full.
+func (h *Host) users(path string) (plugins.Users, error) {
+	do := func(ctx context.Context, fn func() error) error { return h.Env.Pool.Do(ctx, fn) }
+	users, err := htpasswd.Open(path, do)
+	if err != nil {
+		return nil, err // not a Users that is a nil *File
+	}
+	return users, nil
 }
 
 // records ends each record with a newline.
