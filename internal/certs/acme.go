@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
@@ -63,7 +64,7 @@ func (m *Manager) authority(c Config) (*acmeManager, error) {
 		a.transport = http.DefaultTransport.(*http.Transport).Clone()
 		a.Manager = autocert.Manager{
 			Prompt: autocert.AcceptTOS, Cache: store, HostPolicy: a.allow, Email: id.email,
-			Client: &acme.Client{DirectoryURL: id.directory, UserAgent: "gtwistd", HTTPClient: &http.Client{Transport: a.transport}},
+			Client: &acme.Client{DirectoryURL: id.directory, UserAgent: "gtwistd", HTTPClient: &http.Client{Transport: a.transport, Timeout: time.Minute}},
 		}
 		m.acme[id] = a
 	}
@@ -178,13 +179,19 @@ func (c *cache) path(key string) string {
 	return c.state.manager.reach(c.state.file(path.Join(c.dir, key)))
 }
 
-// Get implements autocert.Cache.
+// Get implements autocert.Cache. Anybody can make up the keys of challenges, and reads the error.
 func (c *cache) Get(_ context.Context, key string) ([]byte, error) {
+	if strings.ContainsAny(key, `/\:`) {
+		return nil, autocert.ErrCacheMiss
+	}
 	data, err := os.ReadFile(c.path(key))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, autocert.ErrCacheMiss
 	}
-	return data, err
+	if err != nil {
+		return nil, fileError("kept certificate", key, err)
+	}
+	return data, nil
 }
 
 // Put implements autocert.Cache. Its caller ignores errors.

@@ -28,11 +28,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -128,23 +131,28 @@ type Manager struct {
 	now   func() time.Time
 	state stateDir
 
-	mu       sync.Mutex
-	sources  []*source
-	acme     map[authority]*acmeManager
-	confined bool            // Begin was called
-	private  map[string]bool // key files, without symbolic links
+	confined atomic.Bool                     // Begin was called
+	private  atomic.Pointer[map[string]bool] // key files, without symbolic links; the map never changes
+
+	mu      sync.Mutex
+	sources []*source
+	acme    map[authority]*acmeManager
 }
 
 // New returns a manager without certificates.
 func New(o Options) *Manager {
-	m := &Manager{opts: o, log: o.Log, now: o.Now, acme: map[authority]*acmeManager{}, private: map[string]bool{}}
+	m := &Manager{opts: o, log: o.Log, now: o.Now, acme: map[authority]*acmeManager{}}
+	m.private.Store(&map[string]bool{})
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	if m.now == nil {
 		m.now = time.Now
 	}
-	m.state = stateDir{manager: m, real: realPath(o.StateDir)}
+	m.state.manager = m
+	if o.StateDir != "" {
+		m.state.real = realPath(m.path(o.StateDir))
+	}
 	return m
 }
 
@@ -174,9 +182,11 @@ func (m *Manager) TLS(c Config) (*TLS, error) {
 func (m *Manager) hide(pairs []Pair) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	private := maps.Clone(*m.private.Load())
 	for _, p := range pairs {
-		m.private[realPath(m.path(p.keyFile()))] = true
+		private[realPath(m.path(p.keyFile()))] = true
 	}
+	m.private.Store(&private)
 }
 
 // Endpoint is TLS for the files of an endpoint "ssl:…:privateKey=KEY:certKey=CERT:extraCertChain=CHAIN", which may be for
@@ -219,8 +229,8 @@ func (m *Manager) list() []*source {
 // cannot read any more are logged: their certificates stay as they are until the next start. It is an error if what ACME
 // brings could not be kept.
 func (m *Manager) Begin() error {
+	m.confined.Store(true)
 	m.mu.Lock()
-	m.confined = true
 	authorities := make([]*acmeManager, 0, len(m.acme))
 	for _, a := range m.acme {
 		authorities = append(authorities, a)
@@ -247,18 +257,17 @@ func (m *Manager) Close() {
 }
 
 // Owns reports whether an absolute path, without symbolic links, is that of a private key: a file that a Config named, or
-// anything in the state directory.
+// anything in the state directory. It is cheap enough to be asked at each request.
 func (m *Manager) Owns(path string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	names := []string{path}
-	if m.confined && m.opts.Chroot != "" {
-		names = append(names, filepath.Join(m.opts.Chroot, path))
-	}
-	return slices.ContainsFunc(names, func(name string) bool {
-		return m.private[name] || m.state.real != "" && within(m.state.real, name)
-	})
+	return m.owns(path) || m.rooted() && m.owns(filepath.Join(m.opts.Chroot, path))
 }
+
+func (m *Manager) owns(path string) bool {
+	return (*m.private.Load())[path] || m.state.real != "" && within(m.state.real, path)
+}
+
+// rooted reports whether Options.Chroot is the root.
+func (m *Manager) rooted() bool { return m.confined.Load() && m.opts.Chroot != "" }
 
 // path is where the process finds a file that was named when it started.
 func (m *Manager) path(name string) string {
@@ -270,31 +279,22 @@ func (m *Manager) path(name string) string {
 
 // reach is where the process finds an absolute path now that its root may be another.
 func (m *Manager) reach(path string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.confined || m.opts.Chroot == "" {
+	if !m.rooted() || !within(m.opts.Chroot, path) {
 		return path
 	}
-	if rest, ok := strings.CutPrefix(path, m.opts.Chroot); ok && within(m.opts.Chroot, path) {
-		return filepath.Join("/", rest)
-	}
-	return path
+	return filepath.Join("/", strings.TrimPrefix(path, m.opts.Chroot))
 }
 
-// within reports whether path is dir or below it.
+// within reports whether a path is that of dir or below it. Both are clean.
 func within(dir, path string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+	rest, ok := strings.CutPrefix(path, dir)
+	return ok && (rest == "" || os.IsPathSeparator(rest[0]) || os.IsPathSeparator(dir[len(dir)-1]))
 }
 
-// realPath resolves the symbolic links of a path of which the end may not be there yet. "" stays.
+// realPath resolves the symbolic links of a path of which the end may not be there yet.
 func realPath(path string) string {
-	if path == "" {
-		return ""
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return ""
+	if absolute, err := filepath.Abs(path); err == nil { // otherwise the working directory is gone
+		path = absolute
 	}
 	rest := ""
 	for dir := path; ; dir = filepath.Dir(dir) {

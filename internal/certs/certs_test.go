@@ -1,6 +1,7 @@
 package certs_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io/fs"
@@ -269,4 +270,31 @@ func TestOwns(t *testing.T) {
 			t.Errorf("Owns(%q) = %v, want %v", path, got, want)
 		}
 	}
+}
+
+// FuzzFiles says that whatever is in a file, there is a configuration or one clear line.
+func FuzzFiles(f *testing.F) {
+	ca := newAuthority(f)
+	cert, key := ca.issue(f, "a.example")
+	for _, seed := range [][]byte{nil, cert, key, append(bytes.Clone(key), cert...), key[:50], []byte("-----BEGIN X-----\n-----END X-----\n")} {
+		f.Add(seed)
+	}
+	dir := f.TempDir()
+	path := filepath.Join(dir, "a.pem")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []certs.Config{
+			{Pairs: []certs.Pair{{Cert: path}}}, {Pairs: []certs.Pair{{Cert: path, Key: path}}}, {Pairs: []certs.Pair{{Cert: path}}, ClientCA: path},
+		} {
+			tl, err := certs.New(certs.Options{}).TLS(c)
+			if err != nil && (!strings.HasPrefix(err.Error(), "--") || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("TLS = %q", err)
+			}
+			if err == nil && len(tl.Report()) != 1 {
+				t.Errorf("Report() = %v", tl.Report())
+			}
+		}
+	})
 }

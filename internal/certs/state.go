@@ -15,13 +15,11 @@ type stateDir struct {
 }
 
 // file is where the process had a file when it started.
-func (d *stateDir) file(name string) string {
-	return filepath.Join(d.manager.path(d.manager.opts.StateDir), name)
-}
+func (d *stateDir) file(name string) string { return filepath.Join(d.real, name) }
 
 // make makes the state directory and one below it, "" for none, unless they are there.
 func (d *stateDir) make(below string) error {
-	if d.manager.opts.StateDir == "" {
+	if d.real == "" {
 		return &Error{text: "no directory is known to keep certificates in", hint: "name one with --state-dir DIR"}
 	}
 	dir := d.manager.reach(d.file(""))
