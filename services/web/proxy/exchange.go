@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,7 @@ type exchange struct {
 	heard     atomic.Bool // something of an answer came
 
 	mu       sync.Mutex
-	answered bool        // the handler's goroutine alone has w, and the timer is its own
+	answered atomic.Bool // set under mu: the handler's goroutine alone has w, and the timer is its own
 	timer    *time.Timer // ends the attempt; nil if no timeout is set
 }
 
@@ -70,7 +71,7 @@ func (x *exchange) try() bool {
 // request returns what the upstream gets, whose body is the client's.
 func (x *exchange) request(ctx context.Context, t *target, upgrade string) *http.Request {
 	out := x.r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              func(httptrace.GotConnInfo) { x.connected.Store(true) },
+		GotConn:              x.got,
 		GotFirstResponseByte: func() { x.heard.Store(true) },
 		Got1xxResponse:       x.inform,
 	}))
@@ -90,7 +91,7 @@ func (x *exchange) request(ctx context.Context, t *target, upgrade string) *http
 func (x *exchange) inform(status int, header textproto.MIMEHeader) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.answered || status == http.StatusContinue || x.r.Header["Expect"] != nil || !x.r.ProtoAtLeast(1, 1) {
+	if x.answered.Load() || status == http.StatusContinue || x.r.Header["Expect"] != nil || !x.r.ProtoAtLeast(1, 1) {
 		return nil
 	}
 	// What others have put into the header is for the answer, and must be there again.
@@ -118,7 +119,7 @@ func (x *exchange) watch(cancel context.CancelCauseFunc) {
 	x.timer = time.AfterFunc(positive(d), func() {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		if x.answered {
+		if x.answered.Load() {
 			cancel(silence{"nothing more of the answer", x.h.options.readTimeout})
 		} else if d > 0 {
 			cancel(silence{"no answer", d})
@@ -145,7 +146,7 @@ func (x *exchange) unwatch() {
 func (x *exchange) settle() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.answered = true
+	x.answered.Store(true)
 	if x.timer != nil {
 		x.timer.Stop()
 	}
@@ -156,7 +157,7 @@ func (x *exchange) pause(waiting bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch {
-	case x.answered || x.timer == nil:
+	case x.timer == nil || x.answered.Load():
 	case waiting:
 		x.timer.Stop()
 	default:
@@ -166,15 +167,12 @@ func (x *exchange) pause(waiting bool) {
 
 // failed decides what becomes of a request without an answer. It returns true if another upstream shall be asked.
 func (x *exchange) failed(ctx context.Context, t turn, err error) bool {
-	if x.r.Context().Err() != nil {
-		panic(http.ErrAbortHandler) // the client has left
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	}
-	if x.body != nil && x.body.failure() != nil {
-		x.refuse(statusOfBody(x.body.failure()))
+	if status := x.clientFailed(); status != 0 {
+		x.refuse(status)
 		return false
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errCut) {
+		err = cause
 	}
 	x.h.balance.failed(t)
 	again := x.mayRepeat(ctx) && x.h.balance.more(x.tried)
@@ -187,6 +185,23 @@ func (x *exchange) failed(ctx context.Context, t turn, err error) bool {
 		x.refuse(status)
 	}
 	return again
+}
+
+// clientFailed returns the status for a client whose body is none, or 0. It panics if the client has left.
+func (x *exchange) clientFailed() int {
+	if x.body != nil {
+		err := x.body.failure()
+		switch {
+		case x.body.stopped() != nil && err == nil:
+			return 0 // the context has ended because we have stopped to read
+		case err != nil && (x.r.Context().Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)):
+			return statusOfBody(err)
+		}
+	}
+	if x.r.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return 0
 }
 
 // mayRepeat says whether another upstream may get the request: none has had it, or it is idempotent and had no effect that

@@ -74,42 +74,56 @@ func (x *exchange) requestHeader(t *target, upgrade string) http.Header {
 			}
 		}
 	}
+	values := values{header: out, all: make([]string, 0, 8)}
 	if _, ok := out["User-Agent"]; !ok {
-		out["User-Agent"] = []string{""} // or net/http sends its own
+		values.set("User-Agent", "") // or net/http sends its own
 	}
 	if names(in["Te"], "trailers") {
-		out["Te"] = []string{"trailers"} // gRPC servers insist
+		values.set("Te", "trailers") // gRPC servers insist
 	}
 	if upgrade != "" {
-		out["Connection"], out["Upgrade"] = []string{"Upgrade"}, []string{upgrade}
+		values.set("Connection", "Upgrade")
+		values.set("Upgrade", upgrade)
 	}
-	x.setForwarded(out, peer, trusted)
+	x.setForwarded(&values, peer, trusted)
 	if t.replaces && x.h.prefix != "" {
-		out["X-Forwarded-Prefix"] = []string{x.h.prefix}
+		values.set("X-Forwarded-Prefix", x.h.prefix)
 	}
 	return out
 }
 
+// values sets headers to one value each, from one array.
+type values struct {
+	header http.Header
+	all    []string
+}
+
+func (v *values) set(name, value string) {
+	n := len(v.all)
+	v.all = append(v.all, value)
+	v.header[name] = v.all[n : n+1 : n+1]
+}
+
 // setForwarded says who the client is, and what it asked whom.
-func (x *exchange) setForwarded(out http.Header, peer string, trusted bool) {
+func (x *exchange) setForwarded(out *values, peer string, trusted bool) {
 	if !trusted {
 		peer, _, _ = net.SplitHostPort(x.r.RemoteAddr) // that of a unix socket is nobody's
 	}
-	if prior := out["X-Forwarded-For"]; peer != "" {
+	if prior := out.header["X-Forwarded-For"]; peer != "" {
 		if len(prior) > 0 {
 			peer = strings.Join(prior, ", ") + ", " + peer
 		}
-		out["X-Forwarded-For"] = []string{peer}
+		out.set("X-Forwarded-For", peer)
 	}
-	if _, ok := out["X-Forwarded-Host"]; !ok && x.r.Host != "" {
-		out["X-Forwarded-Host"] = []string{x.r.Host}
+	if _, ok := out.header["X-Forwarded-Host"]; !ok && x.r.Host != "" {
+		out.set("X-Forwarded-Host", x.r.Host)
 	}
-	if _, ok := out["X-Forwarded-Proto"]; !ok {
+	if _, ok := out.header["X-Forwarded-Proto"]; !ok {
 		scheme := "http"
 		if x.r.TLS != nil {
 			scheme = "https"
 		}
-		out["X-Forwarded-Proto"] = []string{scheme}
+		out.set("X-Forwarded-Proto", scheme)
 	}
 }
 

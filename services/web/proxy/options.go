@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -161,7 +162,7 @@ func (o *Options) tlsConfig() (*tls.Config, error) {
 }
 
 // transport returns what connects to t. Connections under way are given up when life ends.
-func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Config) *http.Transport {
+func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Config, buffers *sync.Pool) *http.Transport {
 	dialer := &net.Dialer{Timeout: o.connectTimeout}
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -171,7 +172,11 @@ func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Confi
 			if t.socket != "" {
 				network, address = "unix", t.socket
 			}
-			return dialer.DialContext(ctx, network, address)
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &link{Conn: conn, buffers: buffers}, nil
 		},
 		TLSClientConfig:        tlsConfig.Clone(),
 		TLSHandshakeTimeout:    o.connectTimeout,

@@ -29,6 +29,9 @@ const (
 	// lingerTimeout bounds how long the rest of a request that was answered early, or of a tunnel of which one side has
 	// ended, may take.
 	lingerTimeout = 5 * time.Second
+
+	// wakeTimeout is how long a client that has been answered early may take to send the next piece; then it is not waited for.
+	wakeTimeout = 250 * time.Millisecond
 )
 
 // Handler is an http.Handler that proxies. It is safe for concurrent use.
@@ -61,7 +64,7 @@ func New(_ context.Context, path, arg string, o *Options, env *plugins.Env) (*Ha
 	h := &Handler{prefix: strings.TrimSuffix(path, "/"), options: *o, log: env.Log, endDials: end}
 	h.balance = &balance{log: env.Log, maxFails: o.maxFails, rest: o.failTimeout}
 	for _, t := range targets {
-		h.balance.list = append(h.balance.list, &upstream{target: t, transport: o.transport(life, t, tlsConfig)})
+		h.balance.list = append(h.balance.list, &upstream{target: t, transport: o.transport(life, t, tlsConfig, &h.buffers)})
 	}
 	h.buffers.New = func() any {
 		b := make([]byte, bufferSize)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestPiecesComeAtOnce says that each piece of an answer is with the client before the next is made.
@@ -348,5 +349,74 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 	if len(seen) != 1 {
 		t.Errorf("%d connections, want 1", len(seen))
+	}
+}
+
+// TestSlowClient says that waiting for a client is not waiting for an upstream, neither for its body nor for its ear.
+func TestSlowClient(t *testing.T) {
+	const patience = 300 * time.Millisecond
+	up := upstreamOf(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %v", body, err)
+		_, _ = io.Copy(w, io.LimitReader(zeros{}, 32<<20))
+	})
+	f := serve(t, "", up.URL, "answer-timeout="+patience.String(), "read-timeout="+patience.String())
+	conn, err := net.Dial("tcp", f.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf")
+	<-time.After(2 * patience)
+	fmt.Fprint(conn, "half")
+	in := bufio.NewReader(conn)
+	if _, err := in.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(2 * patience) // by now the proxy waits until it can write on
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := make([]byte, 14)
+	if _, err := io.ReadFull(res.Body, begin); string(begin) != "halfhalf <nil>" {
+		t.Errorf("answer = %d %q, %v", res.StatusCode, begin, err)
+	}
+	if n, err := io.Copy(io.Discard, res.Body); n != 32<<20 || err != nil {
+		t.Errorf("rest = %d bytes, %v; log:\n%s", n, err, f.host.Log())
+	}
+}
+
+// TestEarlyRefusal says that a client that uploads much hears why the upstream takes no more of it.
+func TestEarlyRefusal(t *testing.T) {
+	up := upstreamOf(t, func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1000))
+		http.Error(w, fmt.Sprint(err), http.StatusRequestEntityTooLarge)
+	})
+	f := serve(t, "", up.URL)
+	heard := 0
+	for range 10 {
+		res, err := http.Post(f.URL, "", io.LimitReader(zeros{}, 8<<20))
+		if err != nil {
+			continue // on a busy machine the connection may be reset before this client has read
+		}
+		heard++
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != 413 {
+			t.Fatalf("answer = %d %q, want 413; log:\n%s", res.StatusCode, body, f.host.Log())
+		}
+	}
+	if heard < 5 {
+		t.Errorf("%d of 10 were answered", heard)
+	}
+}
+
+// TestUpstreamBreaksUpload says that a client that pauses hears of an upstream that has gone.
+func TestUpstreamBreaksUpload(t *testing.T) {
+	up := rawUpstream(t, func(_ net.Conn, in *bufio.Reader) { readHead(in) })
+	f := serve(t, "", up)
+	if res, _ := send(t, f.addr(), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf"); res.StatusCode != 502 || !res.Close {
+		t.Errorf("answer = %d, connection ends: %v; want 502 true", res.StatusCode, res.Close)
 	}
 }
