@@ -10,12 +10,15 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
 const joe = "joe:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n" // secret
 
-func testRunner() *runner { return &runner{hashing: newHashing(), logs: &logs{}} }
+func testRunner() *runner {
+	return &runner{certs: certs.New(certs.Options{}), hashing: newHashing(), logs: &logs{}}
+}
 
 // TestUsersAreNotHandedOut says that a password file is private under the names by which a service may find it, also when
 // a link leads to another one after a reload.

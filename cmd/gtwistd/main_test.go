@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"gtwistd":        main,
-		"gtwistd-faulty": func() { os.Exit(cmd.Main(faultyPlugin(), echo.Plugin())) },
+		"gtwistd-faulty": func() { os.Exit(cmd.Main(faultyPlugin(), shownPlugin(), echo.Plugin())) },
 		"http":           httpClient,
 		"send":           sendClient,
 		"asuser":         asUser,

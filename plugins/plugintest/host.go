@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"testing"
 
+	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/htpasswd"
 	"github.com/gtwistd/gtwistd/plugins"
@@ -26,7 +28,8 @@ type Host struct {
 	log, access buffer
 	occupy      int // which bind, from 1 on, meets an address in use; 0 is none
 
-	set *endpoint.Set
+	set   *endpoint.Set
+	certs *certs.Manager
 
 	mu    sync.Mutex
 	addrs []net.Addr
@@ -49,10 +52,14 @@ func NewHost(t testing.TB, name string) *Host {
 		Pool:         pool{},
 		Listen:       h.listen,
 		ListenPacket: h.listenPacket,
+		TLS:          h.tls,
+		ListenTLS:    h.listenTLS,
 		AccessLog:    h.accessLog,
+		Private:      func(path string) bool { return h.certs.Owns(path) },
 		Users:        h.users,
 	}
-	h.set = endpoint.NewSet(endpoint.Options{Log: h.Env.Log})
+	h.certs = certs.New(certs.Options{StateDir: filepath.Join(t.TempDir(), "state"), Log: h.Env.Log})
+	h.set = endpoint.NewSet(endpoint.Options{Log: h.Env.Log, TLS: h.certs.Endpoint})
 	t.Cleanup(h.closeAll)
 	return h
 }
@@ -83,7 +90,10 @@ func (h *Host) open() []string {
 	return list
 }
 
-func (h *Host) closeAll() { _ = h.set.Close() }
+func (h *Host) closeAll() {
+	_ = h.set.Close()
+	h.certs.Close()
+}
 
 // accessLog keeps the records in memory for path "", and appends them to the file otherwise.
 func (h *Host) accessLog(path string) (io.WriteCloser, error) {

@@ -4,9 +4,9 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -42,7 +42,7 @@ type options struct {
 	portGiven *pflag.Flag // tells an empty port from none
 	listen    []string
 	path      filePath
-	index     []string
+	static    static.Options
 	accessLog filePath
 }
 
@@ -57,9 +57,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 		"listen on `ENDPOINT`, such as tcp:8080:interface=127.0.0.1 or unix:/run/web.sock; repeatable, and beside --port")
 	fs.Var(&o.path, "path",
 		"what to serve: the files below a directory, or one single file (default: the current directory)")
-	fs.StringArrayVar(&o.index, "index", []string{"index.html", "index.htm"},
-		"send the file `NAME` for the directory it is in; repeatable, the first that exists wins, else the directory is listed; "+
-			"--index= alone lists every directory")
+	o.static.Flags(fs)
 	fs.Var(&o.accessLog, "access-log",
 		"where to append one record per request, in combined format: a file, log (the program's own log) or off")
 }
@@ -85,14 +83,6 @@ func (o *options) check() error {
 		}
 		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: %s", o.port, reason), Suggestion: number + "; --port 0 takes a free one"}
 	}
-	if len(o.index) == 1 && o.index[0] == "" {
-		o.index = nil
-	}
-	for _, name := range o.index {
-		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || filepath.Base(name) != name {
-			return plugins.Usagef("--index %q: not the name of a file in each directory", name)
-		}
-	}
 	return nil
 }
 
@@ -103,8 +93,12 @@ func maybeEndpoint(s string) bool {
 
 // open fills s, from what is most likely to be wrong to what others can see.
 func (o *options) open(ctx context.Context, s *site) (err error) {
-	s.files, err = static.New(static.Config{Path: o.path.path(), Index: o.index, Private: s.env.Private, Pool: s.env.Pool, Log: s.env.Log})
-	if err != nil {
+	s.files, err = static.New(static.Config{Path: o.path.path(), Options: o.static, Private: s.env.Private, Pool: s.env.Pool, Log: s.env.Log})
+	var usage *plugins.UsageError
+	switch {
+	case errors.As(err, &usage):
+		return err
+	case err != nil:
 		return fmt.Errorf("--path %q: %w", s.path, err)
 	}
 	if s.access, err = o.openAccessLog(s.env); err != nil {

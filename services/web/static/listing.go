@@ -43,9 +43,9 @@ func (e entry) isDir() bool { return e.size < 0 }
 
 // entryOf leaves out what a request would not get: hidden and private names, links that lead nowhere or out of the root,
 // FIFOs, devices. The error is only that of a root closed by a reload.
-func (t *tree) entryOf(dir string, d fs.DirEntry) (entry, bool, error) {
+func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool, error) {
 	name := d.Name()
-	if hidden(name) || t.private != nil && t.isPrivate(path.Join(dir, name)) {
+	if hidden(name) && !showHidden || t.private != nil && t.isPrivate(path.Join(dir, name)) {
 		return entry{}, false, nil
 	}
 	info, err := d.Info()
@@ -70,6 +70,7 @@ type listing struct {
 	tree    *tree
 	name    string   // below the root, "." for the root itself
 	dir     *os.File // not owned
+	hidden  bool     // hidden names are listed too
 	entries []entry
 	whole   bool // nothing is left to read
 	cut     bool // there is more than is listed
@@ -83,7 +84,7 @@ func (l *listing) read() error {
 	}
 	l.whole = err == io.EOF || len(found) == 0
 	for _, d := range found {
-		e, ok, err := l.tree.entryOf(l.name, d)
+		e, ok, err := l.tree.entryOf(l.name, d, l.hidden)
 		switch {
 		case err != nil:
 			return err

@@ -1,0 +1,3 @@
+package static
+
+const defaultUploadMax = 1 << 30
