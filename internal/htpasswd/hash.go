@@ -90,7 +90,9 @@ func costOf(groups []string) int {
 
 // Hash returns the line of a password file for a user with that password, hashed with bcrypt, without a newline. With an
 // empty name it is the hash alone. What no client can send and what bcrypt would not look at is an error.
-func Hash(name, password string) (string, error) {
+func Hash(name, password string) (string, error) { return hash(name, password, cost) }
+
+func hash(name, password string, cost int) (string, error) {
 	if name != "" {
 		if err := checkName(name); err != nil {
 			return "", err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -273,8 +274,8 @@ func TestAtOnce(t *testing.T) {
 }
 
 func TestHash(t *testing.T) {
-	line, err := htpasswd.Hash("joe", password)
-	if err != nil || !strings.HasPrefix(line, "joe:$2y$12$") {
+	line, err := htpasswd.HashAt("joe", password, 4)
+	if err != nil || !strings.HasPrefix(line, "joe:$2y$04$") {
 		t.Fatalf("Hash() = %q, %v, want a line for joe", line, err)
 	}
 	if f := open(t, line, direct); !verify(t, f, "joe", password) {
@@ -294,6 +295,42 @@ func TestHash(t *testing.T) {
 		if line, err := htpasswd.Hash(tt.user, tt.password); line != "" || err == nil || err.Error() != tt.want {
 			t.Errorf("%s: Hash() = %q, %v, want %s", tt.name, line, err, tt.want)
 		}
+	}
+}
+
+// TestApache lets Apache's htpasswd check what we write, and checks what it writes.
+func TestApache(t *testing.T) {
+	tool, err := exec.LookPath("htpasswd")
+	if err != nil {
+		t.Skip("htpasswd is missing: install the package apache2-utils")
+	}
+	line, err := htpasswd.HashAt("joe", password, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, line+"\n")
+	if out, err := exec.Command(tool, "-vb", path, "joe", password).CombinedOutput(); err != nil {
+		t.Errorf("%s does not know %s: %v\n%s", tool, line, err, out)
+	}
+	for name, option := range map[string]string{"bcrypt": "-bB", "apr1": "-bm", "sha": "-bs", "sha256": "-b2", "sha512": "-b5"} {
+		if out, err := exec.Command(tool, option, path, name, password).CombinedOutput(); err != nil {
+			t.Errorf("%s %s: %v\n%s", tool, option, err, out)
+		}
+	}
+	f, err := htpasswd.Open(path, direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"joe", "bcrypt", "apr1", "sha", "sha256", "sha512"} {
+		if !verify(t, f, name, password) || verify(t, f, name, "x") {
+			t.Errorf("%s is not let in, or with any password", name)
+		}
+	}
+	if out, err := exec.Command(tool, "-bp", path, "plain", password).CombinedOutput(); err != nil {
+		t.Errorf("%s -bp: %v\n%s", tool, err, out)
+	}
+	if _, err := htpasswd.Open(path, direct); err == nil || !strings.Contains(err.Error(), `:7: the password of "plain" is plain text`) {
+		t.Errorf("Open() = %v, want plain text refused", err)
 	}
 }
 

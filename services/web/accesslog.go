@@ -23,11 +23,10 @@ import (
 //	{"time":"2026-11-20T09:31:36.005Z","client":"127.0.0.1","user":"joe","method":"GET","uri":"/a.txt","proto":"HTTP/1.1",
 //	"host":"localhost:8080","status":200,"bytes":3,"duration_ms":0.123,"referer":"","user_agent":"curl/7.88.1"}
 //
-// The time is that of the end of the request, in UTC. It is safe for concurrent use.
+// The time is in UTC. It is safe for concurrent use.
 type accessLog struct {
 	w       io.WriteCloser
 	format  recordFormat
-	now     func() time.Time
 	second  atomic.Pointer[second]
 	buffers sync.Pool // of *[]byte
 }
@@ -40,7 +39,8 @@ type record struct {
 	proto, host    string
 	referer, agent string
 	status         int
-	sent           int64 // bytes of the body
+	sent           int64     // bytes of the body
+	end            time.Time // when all was sent
 	took           time.Duration
 }
 
@@ -81,7 +81,7 @@ type second struct {
 const keptBuffer = 4 << 10
 
 func newAccessLog(w io.WriteCloser, format recordFormat) *accessLog {
-	return &accessLog{w: w, format: format, now: time.Now, buffers: sync.Pool{New: func() any {
+	return &accessLog{w: w, format: format, buffers: sync.Pool{New: func() any {
 		b := make([]byte, 0, 512)
 		return &b
 	}}}
@@ -98,19 +98,19 @@ func (a *accessLog) write(r record) {
 }
 
 func (a *accessLog) appendRecord(b []byte, r *record) []byte {
-	now := a.now()
+	at := a.stamp(r.end)
 	if a.format == formatJSON {
-		return appendJSON(b, a.stamp(now).json, now.Nanosecond()/int(time.Millisecond), r)
+		return appendJSON(b, at.json, r)
 	}
-	return appendCombined(b, a.stamp(now).combined, r)
+	return appendCombined(b, at.combined, r)
 }
 
-func (a *accessLog) stamp(now time.Time) *second {
-	if s := a.second.Load(); s != nil && s.unix == now.Unix() {
+func (a *accessLog) stamp(at time.Time) *second {
+	if s := a.second.Load(); s != nil && s.unix == at.Unix() {
 		return s
 	}
-	utc := now.UTC()
-	s := &second{now.Unix(), utc.Format("02/Jan/2006:15:04:05 -0700"), utc.Format("2006-01-02T15:04:05")}
+	utc := at.UTC()
+	s := &second{at.Unix(), utc.Format("02/Jan/2006:15:04:05 -0700"), utc.Format("2006-01-02T15:04:05")}
 	a.second.Store(s)
 	return s
 }
@@ -205,11 +205,11 @@ func appendEscaped(b []byte, s string) []byte {
 	}
 }
 
-func appendJSON(b []byte, at string, millisecond int, r *record) []byte {
+func appendJSON(b []byte, at string, r *record) []byte {
 	b = append(b, `{"time":"`...)
 	b = append(b, at...)
 	b = append(b, '.')
-	b = append3(b, millisecond)
+	b = append3(b, r.end.Nanosecond()/int(time.Millisecond))
 	b = append(b, `Z","client":"`...)
 	if r.client.IsValid() {
 		b = appendClient(b, r.client)

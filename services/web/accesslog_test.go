@@ -10,15 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// nineThirtyOne is a time that is not in UTC.
-func nineThirtyOne() time.Time {
-	return time.Date(2026, 11, 20, 10, 31, 36, 5_999_999, time.FixedZone("", 3600))
-}
-
 func plainRecord() record {
 	return record{
 		client: netip.MustParseAddr("127.0.0.1"), method: "GET", uri: "/a.txt", proto: "HTTP/1.1", host: "localhost:8080",
-		agent: "curl/7.88.1", status: 200, sent: 3, took: 123456 * time.Nanosecond,
+		agent: "curl/7.88.1", status: 200, sent: 3,
+		end: time.Date(2026, 11, 20, 10, 31, 36, 5_999_999, time.FixedZone("", 3600)), took: 123456 * time.Nanosecond,
 	}
 }
 
@@ -57,7 +53,6 @@ func TestRecord(t *testing.T) {
 			t.Run(tt.name+" "+format.String(), func(t *testing.T) {
 				var out memory
 				a := newAccessLog(&out, format)
-				a.now = nineThirtyOne
 				r := plainRecord()
 				tt.change(&r)
 				a.write(r)
@@ -78,15 +73,15 @@ func TestRecordTimeGoesOn(t *testing.T) {
 		formatJSON:     {`"2026-11-20T23:59:59.000Z"`, `"2026-11-20T23:59:59.500Z"`, `"2026-11-21T00:00:00.000Z"`},
 	} {
 		var out memory
-		a, now := newAccessLog(&out, format), time.Date(2026, 11, 20, 23, 59, 59, 0, time.UTC)
-		a.now = func() time.Time { return now }
+		a, r := newAccessLog(&out, format), plainRecord()
+		r.end = time.Date(2026, 11, 20, 23, 59, 59, 0, time.UTC)
 		for _, want := range texts {
 			out.Reset()
-			a.write(plainRecord())
+			a.write(r)
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("record %s, want %s in it", out.String(), want)
 			}
-			now = now.Add(time.Second / 2)
+			r.end = r.end.Add(time.Second / 2)
 		}
 	}
 }
@@ -100,7 +95,6 @@ func TestRecordDoesNotAllocate(t *testing.T) {
 	for _, format := range []recordFormat{formatCombined, formatJSON} {
 		for _, tt := range records {
 			a, r := newAccessLog(nowhere{io.Discard}, format), plainRecord()
-			a.now = nineThirtyOne
 			tt.change(&r)
 			b := make([]byte, 0, 1024)
 			if n := testing.AllocsPerRun(100, func() { b = a.appendRecord(b[:0], &r) }); n != 0 {

@@ -62,11 +62,12 @@ func (f *front) finish(res *response, r *http.Request) {
 		}
 	}
 	if f.access != nil {
+		now := time.Now()
 		f.access.write(record{
 			client: res.client, user: res.user,
 			method: r.Method, uri: r.RequestURI, proto: r.Proto, host: r.Host,
 			referer: firstOf(r.Header, "Referer"), agent: firstOf(r.Header, "User-Agent"),
-			status: res.outcome(failure != nil), sent: res.sent, took: time.Since(res.began),
+			status: res.outcome(failure != nil), sent: res.sent, end: now, took: now.Sub(res.began),
 		})
 	}
 	if failure != nil {
