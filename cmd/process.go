@@ -222,6 +222,21 @@ func (r *runner) chroot() (string, error) {
 	return dir, nil
 }
 
+// outputFiles names the regular files that output was redirected to, as nohup(1) and a shell do, where proc(5) tells. They are
+// logs, although not ours to open.
+func outputFiles(outputs ...*os.File) []string {
+	var paths []string
+	for _, f := range outputs {
+		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
 // interfaceAddresses are asked for once, at the start, when they can be: after a chroot or in a sandbox perhaps not.
 func interfaceAddresses() []net.Addr {
 	addresses, err := net.InterfaceAddrs()

@@ -37,7 +37,7 @@ type runner struct {
 	endpoints *endpoint.Set
 	services  []*service
 	addresses []net.Addr // of this host
-	ownFiles  []string   // pidfile and control socket, with symbolic links resolved
+	ownFiles  []string   // pidfile, control socket, and where output is redirected to, with symbolic links resolved
 	startDir  string     // what relative paths of endpoints start from
 
 	stops    chan os.Signal
@@ -234,6 +234,9 @@ func (r *runner) orient() (*daemon.Identity, error) {
 		r.paths.state = defaultStateDir(r.getenv, os.Geteuid() == 0)
 	}
 	r.ownFiles = r.paths.private()
+	if r.parent == nil {
+		r.ownFiles = append(r.ownFiles, outputFiles(r.stdout, r.stderr)...)
+	}
 	return identity, nil
 }
 

@@ -30,6 +30,7 @@ type site struct {
 	dir    string
 	live   *live.Live
 	server *httptest.Server
+	base   string // URL of the server
 	stop   func() // ends Run and waits for it
 }
 
@@ -53,6 +54,7 @@ func serve(t *testing.T, files map[string]string, change func(*live.Config), pol
 	}
 	s.live = l
 	s.server = httptest.NewServer(l.Wrap(http.FileServer(http.Dir(s.dir))))
+	s.base = s.server.URL
 	t.Cleanup(s.server.Close)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
@@ -91,7 +93,7 @@ func (s *site) connect(t *testing.T, since string) (*stream, string) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	query := "?since=" + since
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.URL+"/.gtwistd/live"+query, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/.gtwistd/live"+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,6 +347,70 @@ func TestReconnect(t *testing.T) {
 	if _, first := s.connect(t, "ANOTHERRUN-2"); first != "page" {
 		t.Errorf("a page of another run is told %q, want page", first)
 	}
+}
+
+// TestHTTP2 has a stream beside other requests on one connection.
+func TestHTTP2(t *testing.T) {
+	s := serve(t, start, nil, false)
+	srv := httptest.NewUnstartedServer(s.server.Config.Handler)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	client := srv.Client()
+	defer client.CloseIdleConnections()
+	res, err := client.Get(srv.URL + "/.gtwistd/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.ProtoMajor != 2 {
+		t.Errorf("protocol %s, want HTTP/2", res.Proto)
+	}
+	b := &stream{lines: bufio.NewScanner(res.Body)}
+	b.want(t, "page")
+	page, err := client.Get(srv.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Body.Close()
+	s.write(t, "index.html", "<p>two")
+	b.want(t, "page")
+	s.stop()
+	if got, ok := b.next(); ok || b.lines.Err() != nil {
+		t.Errorf("event %q, %v after the end, want the end of the stream", got, b.lines.Err())
+	}
+}
+
+// TestPagesFromBefore has a page that was handed out when changes could still be missed.
+func TestPagesFromBefore(t *testing.T) {
+	dir := t.TempDir()
+	l, err := live.New(live.Config{Paths: []string{dir}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Accept", "text/html")
+	w := httptest.NewRecorder()
+	h := l.Wrap(http.FileServer(http.Dir(dir)))
+	h.ServeHTTP(w, r)
+	_, since, _ := strings.Cut(w.Body.String(), "since=")
+	since, _, _ = strings.Cut(since, `"`)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	s := &site{dir: dir, base: srv.URL}
+	b, first := s.connect(t, since)
+	if first != "page" {
+		t.Errorf("a page %s from before is told %q, want page", since, first)
+	}
+	if _, first := s.connect(t, b.id); first != "" {
+		t.Errorf("a page of now is told %q, want nothing", first)
+	}
+	cancel()
 }
 
 func TestEndOfRunEndsStreams(t *testing.T) {

@@ -124,6 +124,9 @@ func mayBeTagged(status int, header http.Header) bool {
 	case status >= 300 && status < 400:
 		return false
 	}
+	if strings.HasPrefix(strings.ToLower(header.Get("Content-Disposition")), "attachment") {
+		return false // goes to a file
+	}
 	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	coding := header.Get("Content-Encoding")
 	return err == nil && kind == "text/html" && (coding == "" || coding == "identity")

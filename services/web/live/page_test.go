@@ -101,6 +101,7 @@ func TestTag(t *testing.T) {
 		{"a part", answer(206, page, "Content-Type", html), browser, false},
 		{"a redirection", answer(302, page, "Content-Type", html, "Location", "/x"), browser, false},
 		{"compressed all the same", answer(200, squeezed.String(), "Content-Type", html, "Content-Encoding", "gzip"), browser, false},
+		{"a download", answer(200, page, "Content-Type", html, "Content-Disposition", "Attachment; filename=a.html"), browser, false},
 		{"no content", answer(204, "", "Content-Type", html), browser, false},
 	}
 	for _, tt := range tests {
