@@ -64,7 +64,8 @@ type Handler struct {
 	large  chan struct{} // holds one for each large listing under way
 	hot    *hotCache     // nil means that nothing is kept in memory
 
-	archives chan struct{} // holds one for each archive under way
+	archives    chan struct{} // holds one for each archive under way
+	crossOrigin http.CrossOriginProtection
 
 	reloading sync.Mutex
 	tree      atomic.Pointer[tree]
@@ -77,7 +78,7 @@ func New(c Config) (*Handler, error) {
 	if c.Options, err = c.Options.check(); err != nil {
 		return nil, err
 	}
-	t, err := openTree(c.Path, c.Private)
+	t, err := c.openTree()
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (h *Handler) Reload(ctx context.Context) error {
 	defer h.reloading.Unlock()
 	var t *tree
 	err := h.config.Pool.Do(ctx, func() (err error) {
-		t, err = openTree(h.config.Path, h.config.Private)
+		t, err = h.config.openTree()
 		return err
 	})
 	if err != nil {
@@ -130,16 +131,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
+	if h.takeUpload(w, r) {
+		return
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		h.get(w, r)
 	case http.MethodOptions:
-		w.Header().Set("Allow", allowed)
+		w.Header().Set("Allow", h.allowed())
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		w.Header().Set("Allow", allowed)
+		w.Header().Set("Allow", h.allowed())
 		refuse(w, http.StatusMethodNotAllowed)
 	}
+}
+
+func (h *Handler) allowed() string {
+	if h.config.Options.Upload {
+		return allowedUploads
+	}
+	return allowed
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
