@@ -19,6 +19,10 @@ type Options struct {
 	Listing Listing
 	// Hidden shows names that begin with a dot.
 	Hidden bool
+	// Archive lets clients have a directory as one file.
+	Archive bool
+	// Upload lets clients put files into a directory.
+	Upload bool
 }
 
 // Flags binds the options, with their defaults.
