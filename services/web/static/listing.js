@@ -67,7 +67,7 @@
 			`${found.toLocaleString("en")} of ${entries.length.toLocaleString("en")}`;
 	};
 	if (entries.length > 1) {
-		filter.parentElement.hidden = false;
+		filter.closest("[role=search]").hidden = false;
 		filter.addEventListener("input", narrow);
 		if (filter.value) narrow(); // a browser that came back fills it in again
 	}
