@@ -152,7 +152,7 @@ func browserEnters(t *testing.T, b *tab, base string) {
 	click("[href='./sub%20dir/']")
 	click("[href='./deep/']")
 	if got, want := eval[[]string](b, `[location.href, document.querySelector("nav").innerText.replace(/\s+/g, " ").trim()]`),
-		[]string{base + "sub%20dir/deep/", "Top sub dir deep"}; !slices.Equal(got, want) {
+		[]string{base + "sub%20dir/deep/", "Home sub dir deep"}; !slices.Equal(got, want) {
 		t.Errorf("entered %q, want %q", got, want)
 	}
 	click("tbody [href='../']")

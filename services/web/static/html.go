@@ -77,14 +77,13 @@ func (p *page) crumbs(prefix, name string) {
 }
 
 func (p *page) crumb(segment string, above int) {
-	tag := `<span aria-current="page"`
-	end := "</span>"
+	tag, end, home := `<span aria-current="page"`, "</span>", "Home"
 	if above > 0 {
-		tag, end = `<a href="`+strings.Repeat("../", above)+`"`, "</a>"
+		tag, end, home = `<a href="`+strings.Repeat("../", above)+`"`, "</a>", `<span class="unseen">Home</span>`
 	}
 	p.add(tag)
 	if segment == "" {
-		p.add(` class="home"><span class="unseen">Top</span>`)
+		p.add(` class="home">` + home)
 	} else {
 		p.add(">")
 		p.escape(visible(segment))
@@ -104,8 +103,7 @@ func (p *page) summary(l *listing) {
 	files := len(l.entries) - directories
 	switch {
 	case len(l.entries) == 0:
-		p.add("Empty")
-		return
+		p.add("0 files")
 	case l.cut:
 		p.add("More than ")
 	}
@@ -132,7 +130,7 @@ func (p *page) count(n int, one, many string) {
 }
 
 func (p *page) archive(l *listing) {
-	if l.archive {
+	if l.archive && len(l.entries) > 0 {
 		p.add(`<p>Download all: <a href="?archive=zip" download>zip</a> <a href="?archive=tar.gz" download>tar.gz</a></p>` + "\n")
 	}
 }
