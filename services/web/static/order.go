@@ -67,26 +67,31 @@ func (l *listing) sort(o order) {
 		case b.isDir() && !a.isDir():
 			return 1
 		}
-		return cmp.Or(o.compare(a, b), compareNames(a.name, b.name))
+		c := 0
+		switch o.by {
+		case bySize:
+			c = cmp.Compare(a.size, b.size)
+		case byTime:
+			c = cmp.Compare(a.modified, b.modified)
+		default:
+			c = compareNames(a.name, b.name)
+		}
+		switch {
+		case c == 0:
+			return compareNames(a.name, b.name)
+		case o.desc:
+			return -c
+		}
+		return c
 	})
-}
-
-func (o order) compare(a, b entry) int {
-	if o.desc {
-		a, b = b, a
-	}
-	switch o.by {
-	case bySize:
-		return cmp.Compare(a.size, b.size)
-	case byTime:
-		return cmp.Compare(a.modified, b.modified)
-	}
-	return compareNames(a.name, b.name)
 }
 
 // compareNames goes by letters without regard to case and by the value of numbers, and tells all names apart.
 func compareNames(a, b string) int {
-	return cmp.Or(compareNatural(a, b), strings.Compare(a, b))
+	if c := compareNatural(a, b); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
 }
 
 // compareNatural compares in lower case, and runs of digits as numbers. It copies nothing as long as the names are ASCII up
@@ -97,16 +102,8 @@ func compareNatural(a, b string) int {
 		a, b = strings.ToLower(a), strings.ToLower(b)
 		i, _ = common(a, b)
 	}
-	begin := i
-	for begin > 0 && isDigit(a[begin-1]) {
-		begin--
-	}
-	m, n := number(a[begin:]), number(b[begin:])
-	if m != "" && n != "" {
-		m, n = strings.TrimLeft(m, "0"), strings.TrimLeft(n, "0")
-		if c := cmp.Or(cmp.Compare(len(m), len(n)), strings.Compare(m, n)); c != 0 {
-			return c
-		}
+	if c := compareNumbers(a, b, i); c != 0 {
+		return c
 	}
 	if i == len(a) || i == len(b) {
 		return cmp.Compare(len(a), len(b))
@@ -117,16 +114,36 @@ func compareNatural(a, b string) int {
 // common is how many bytes two names have in common at their beginning, without regard to the case of ASCII letters. ascii
 // says whether it was able to tell by ASCII alone.
 func common(a, b string) (n int, ascii bool) {
-	ascii = true
+	high := byte(0)
 	for n < len(a) && n < len(b) {
 		x, y := a[n], b[n]
-		ascii = ascii && x < utf8.RuneSelf && y < utf8.RuneSelf
-		if lower(x) != lower(y) {
+		high |= x | y
+		if x != y && lower(x) != lower(y) {
 			break
 		}
 		n++
 	}
-	return n, ascii
+	return n, high < utf8.RuneSelf
+}
+
+// compareNumbers compares the numbers around the first difference, at i, of a and b. It is 0 unless both have one.
+func compareNumbers(a, b string, i int) int {
+	begin := i
+	for begin > 0 && isDigit(a[begin-1]) {
+		begin--
+	}
+	m, n := number(a[begin:]), number(b[begin:])
+	switch {
+	case m == "" || n == "":
+		return 0
+	case len(m) == len(n):
+		return strings.Compare(m, n)
+	}
+	m, n = strings.TrimLeft(m, "0"), strings.TrimLeft(n, "0")
+	if len(m) != len(n) {
+		return cmp.Compare(len(m), len(n))
+	}
+	return strings.Compare(m, n)
 }
 
 // number is the run of digits that s begins with.
