@@ -8,7 +8,6 @@ package static
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -31,9 +30,6 @@ const (
 	// retryAfter is what a client is told when too much is waiting, in seconds.
 	retryAfter = "1"
 )
-
-//go:embed listing.html
-var listingHTML string
 
 // Config says what a Handler serves.
 type Config struct {
