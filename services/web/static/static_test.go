@@ -52,7 +52,7 @@ func tree(t testing.TB, files map[string]string) string {
 
 func newHandler(t testing.TB, path string) *static.Handler {
 	t.Helper()
-	return newHandlerOf(t, static.Config{Path: path, Index: []string{"index.html", "index.htm"}})
+	return newHandlerOf(t, static.Config{Path: path, Options: static.Options{Index: []string{"index.html", "index.htm"}}})
 }
 
 func newHandlerOf(t testing.TB, c static.Config) *static.Handler {
