@@ -94,6 +94,12 @@ func New(c Config) (*Handler, error) {
 	return h, nil
 }
 
+// Path returns the path as it was given, which may be a link.
+func (h *Handler) Path() string { return h.config.Path }
+
+// Hidden reports whether names that begin with a dot are served.
+func (h *Handler) Hidden() bool { return h.config.Options.Hidden }
+
 // Root returns the absolute path that is served now, with all symbolic links resolved.
 func (h *Handler) Root() string { return h.tree.Load().path }
 
