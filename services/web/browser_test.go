@@ -179,30 +179,49 @@ func browserDownloads(t *testing.T, b *tab, file string) {
 	}
 }
 
-// browserUploads sends a file by the form.
+// browserUploads sends files by the form, with scripts and without, and by dropping one on the page.
 func browserUploads(t *testing.T, b *tab, dir string) {
 	if !eval[bool](b, `document.querySelector("form") !== null`) {
-		t.Skip("this service does not take uploads")
+		t.Skip("this service takes no uploads")
 	}
-	local := filepath.Join(t.TempDir(), "sent by form.txt")
-	if err := os.WriteFile(local, []byte("uploaded"), 0o600); err != nil {
-		t.Fatal(err)
+	sent := func(name string, act func()) {
+		t.Helper()
+		b.after(act, "Page.loadEventFired", nil)
+		if got := eval[[]string](b, rows); !slices.Contains(got, name) {
+			t.Errorf("after the upload of %q the page has %q", name, got)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != "content of "+name {
+			t.Errorf("uploaded %q, %v", got, err)
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
 	}
-	var document struct{ Root struct{ NodeID int } }
-	b.call(&document, "DOM.getDocument", nil)
-	var input struct{ NodeID int }
-	b.call(&input, "DOM.querySelector", map[string]any{"nodeId": document.Root.NodeID, "selector": "input[type=file]"})
-	b.call(nil, "DOM.setFileInputFiles", map[string]any{"nodeId": input.NodeID, "files": []string{local}})
-	b.after(func() { eval[any](b, `document.querySelector("form button").click()`) }, "Page.loadEventFired", nil)
-	if got := eval[[]string](b, rows); !slices.Contains(got, "sent by form.txt") {
-		t.Errorf("after the upload the page has %q", got)
+	byForm := func(name string) {
+		t.Helper()
+		local := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(local, []byte("content of "+name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var document struct{ Root struct{ NodeID int } }
+		b.call(&document, "DOM.getDocument", nil)
+		var input struct{ NodeID int }
+		b.call(&input, "DOM.querySelector", map[string]any{"nodeId": document.Root.NodeID, "selector": "input[type=file]"})
+		b.call(nil, "DOM.setFileInputFiles", map[string]any{"nodeId": input.NodeID, "files": []string{local}})
+		sent(name, func() { eval[any](b, `document.querySelector("form button").click()`) })
 	}
-	if got, err := os.ReadFile(filepath.Join(dir, "sent by form.txt")); err != nil || string(got) != "uploaded" {
-		t.Errorf("uploaded %q, %v", got, err)
-	}
-	if err := os.Remove(filepath.Join(dir, "sent by form.txt")); err != nil {
-		t.Error(err)
-	}
+	byForm("with scripts.txt")
+	sent("dropped.txt", func() {
+		eval[any](b, `{
+			const data = new DataTransfer();
+			data.items.add(new File(["content of dropped.txt"], "dropped.txt"));
+			document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+		}`)
+	})
+	b.call(nil, "Emulation.setScriptExecutionDisabled", map[string]any{"value": true})
+	defer b.call(nil, "Emulation.setScriptExecutionDisabled", map[string]any{"value": false})
+	b.after(func() { b.call(nil, "Page.reload", nil) }, "Page.loadEventFired", nil)
+	byForm("without scripts.txt")
 }
 
 func browserIsDark(t *testing.T, b *tab) {
