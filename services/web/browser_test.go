@@ -126,6 +126,12 @@ func browserShows(t *testing.T, b *tab) {
 	if got, want := eval[string](b, `document.querySelector("pre").textContent`), "# Read <script>alert(1)</script> me\n"; got != want {
 		t.Errorf("the README reads %q, want %q", got, want)
 	}
+	browserReads(t, b)
+}
+
+// browserReads says what a screen reader finds.
+func browserReads(t *testing.T, b *tab) {
+	t.Helper()
 	var tree struct {
 		Nodes []struct{ Role, Name struct{ Value string } }
 	}
@@ -252,6 +258,7 @@ func browserIsNarrow(t *testing.T, b *tab) {
 	if got := eval[[]string](b, small); len(got) > 0 {
 		t.Errorf("too small to be hit by a finger: %q", got)
 	}
+	browserReads(t, b)
 	b.call(nil, "Emulation.clearDeviceMetricsOverride", nil)
 }
 
