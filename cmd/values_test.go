@@ -5,40 +5,6 @@ import (
 	"time"
 )
 
-func TestSize(t *testing.T) {
-	for _, c := range []struct {
-		in   string
-		want int64
-		ok   bool
-		out  string
-	}{
-		{"0", 0, true, "0"},
-		{"500", 500, true, "500"},
-		{"64K", 64 << 10, true, "64KiB"},
-		{"1GiB", 1 << 30, true, "1GiB"},
-		{"100mb", 100 << 20, true, "100MiB"},
-		{"1536M", 1536 << 20, true, "1536MiB"},
-		{"7B", 7, true, "7"},
-		{"9T", 9 << 40, true, "9TiB"},
-		{"", 0, false, ""},
-		{"-1", 0, false, ""},
-		{"1.5G", 0, false, ""},
-		{"1GG", 0, false, ""},
-		{"1iB", 0, false, ""},
-		{"G", 0, false, ""},
-		{"9999999T", 0, false, ""},
-	} {
-		var z size
-		err := z.Set(c.in)
-		if (err == nil) != c.ok || int64(z) != c.want {
-			t.Errorf("size.Set(%q) = %d, %v, want %d, ok %v", c.in, z, err, c.want, c.ok)
-		}
-		if err == nil && z.String() != c.out {
-			t.Errorf("size(%q).String() = %q, want %q", c.in, z.String(), c.out)
-		}
-	}
-}
-
 func TestAge(t *testing.T) {
 	for _, c := range []struct {
 		in   string

@@ -41,7 +41,7 @@ func (e entry) isDir() bool { return e.size < 0 }
 // FIFOs, devices. The error is only that of a root closed by a reload.
 func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool, error) {
 	name := d.Name()
-	if hidden(name) && !showHidden || t.private != nil && t.isPrivate(path.Join(dir, name)) {
+	if hidden(name) && !showHidden || isPart(name) || t.private != nil && t.isPrivate(path.Join(dir, name)) {
 		return entry{}, false, nil
 	}
 	info, err := d.Info()
