@@ -67,6 +67,15 @@ func (g *guards) watchBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// watchWrite gives the client of a stream its time for n bytes.
+func (g *guards) watchWrite(w http.ResponseWriter, n int) {
+	if g == nil || g.minRate <= 0 {
+		return
+	}
+	need := time.Duration(g.stall) + time.Duration(float64(n)/float64(g.minRate)*float64(time.Second))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(need)) // a stream that has ended needs none
+}
+
 // errSlow wraps os.ErrDeadlineExceeded.
 var errSlow = fmt.Errorf("the request's body comes too slowly: %w", os.ErrDeadlineExceeded)
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 )
@@ -132,41 +133,48 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// onDisk is a file that is read through something that bounds how many calls may wait for the disk.
+type onDisk interface {
+	Disk() (f *os.File, do func(func() error) error)
+}
+
 // ReadFrom is what the http.Server calls to send a file.
 func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
-	to, ok := c.Conn.(io.ReaderFrom)
+	limited, ok := src.(*io.LimitedReader)
+	if !ok || c.raw == nil {
+		return c.copyFrom(src)
+	}
+	file, ok := limited.R.(onDisk)
 	if !ok {
 		return c.copyFrom(src)
 	}
-	rest := int64(loose)
-	limited, isLimited := src.(*io.LimitedReader)
-	if isLimited {
-		src, rest = limited.R, limited.N
-		defer func() { limited.N -= sum }()
-	}
-	for chunk := int64(slowChunk); rest > 0 && err == nil; chunk = min(sendChunk, 2*chunk) {
-		part := io.LimitedReader{R: src, N: min(chunk, rest)}
-		want := part.N
+	f, do := file.Disk()
+	for chunk := int64(slowChunk); limited.N > 0; chunk = min(sendChunk, 2*chunk) {
+		want := min(chunk, limited.N)
 		c.allow(want)
-		var n int64
-		n, err = to.ReadFrom(&part)
-		sum += n
-		rest -= n
-		if n < want {
-			break
+		for want > 0 {
+			n, err := c.sendFile(f, do, want)
+			sum, want, limited.N = sum+n, want-n, limited.N-n
+			switch {
+			case err == io.EOF:
+				return sum, nil
+			case err != nil:
+				return sum, err
+			}
 		}
 	}
-	return sum, err
+	return sum, nil
 }
 
 // copyFrom sends through a buffer, as TLS needs it. Several records of 16 KiB fit into it.
 func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
-	buf := make([]byte, 64<<10)
+	buf := c.lane.copies.Get().(*[]byte)
+	defer c.lane.copies.Put(buf)
 	for {
-		n, readErr := src.Read(buf)
+		n, readErr := src.Read(*buf)
 		if n > 0 {
 			var written int
-			written, err = c.Write(buf[:n])
+			written, err = c.Write((*buf)[:n])
 			sum += int64(written)
 		}
 		switch {
