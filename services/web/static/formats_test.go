@@ -208,7 +208,7 @@ func TestReadme(t *testing.T) {
 	long := strings.Repeat("ü is two bytes, & is escaped\n", 4000)
 	files := map[string]string{
 		"first/README.md": "md", "first/readme.txt": "txt", "first/README": "plain",
-		"case/ReadMe.TXT": "a\r\nb\tc <script> \x1b[31m ‮\n", "marked/readme": "\ufeffBOM \xff",
+		"case/ReadMe.TXT": "a\r\nb\tc <script> \x1b[31m \u202e\n", "marked/readme": "\ufeffBOM \xff",
 		"binary/README": "a\x00b", "blank/README": " \n", "directory/README.md/x": "", "other/README.html": "<b>", "hidden/.README": "secret",
 		"long/README": long, "none/x": "",
 	}
@@ -219,7 +219,7 @@ func TestReadme(t *testing.T) {
 	addr := server(t, newHandler(t, dir))
 	for path, want := range map[string]string{
 		"/first/":  "<h2 id=\"readme\">README.md</h2>\n<pre>\nmd</pre>",
-		"/case/":   "<h2 id=\"readme\">ReadMe.TXT</h2>\n<pre>\na\nb\tc &lt;script&gt; ␛[31m ‮\n</pre>",
+		"/case/":   "<h2 id=\"readme\">ReadMe.TXT</h2>\n<pre>\na\nb\tc &lt;script&gt; ␛[31m \u202e\n</pre>",
 		"/marked/": "<pre>\nBOM �</pre>",
 	} {
 		if page := get(t, addr, path).body; !strings.Contains(page, want) || strings.Contains(page, "All of it") {

@@ -14,13 +14,14 @@ const (
 	// maxCrumbs is how many parents of a directory a page has links to. Each costs three bytes for each level.
 	maxCrumbs = 8
 
-	// textPiece is how much text is escaped at a time, in bytes.
-	textPiece = 4 << 10
+	// textPiece is how much text is escaped at a time, in bytes, each of which may become five.
+	textPiece = maxRow / 5
 )
 
 // html writes the page for people.
 func (p *page) html(y layout, prefix string, l *listing, o order) {
 	for _, piece := range y.pieces {
+		p.room(len(piece.text))
 		p.add(piece.text)
 		switch piece.slot {
 		case "title":
@@ -47,7 +48,7 @@ func (p *page) html(y layout, prefix string, l *listing, o order) {
 		case "readme":
 			p.readme(l.readme)
 		}
-		if p.room(); p.over() {
+		if p.room(0); p.over() {
 			return
 		}
 	}
@@ -72,7 +73,7 @@ func (p *page) crumbs(prefix, name string) {
 		p.add("<li>")
 		p.crumb(segment, above)
 		p.add("</li>\n")
-		p.room()
+		p.room(0)
 	}
 }
 
@@ -160,7 +161,7 @@ func (p *page) parent(l *listing) {
 func (p *page) rows(l *listing) {
 	for i := range l.entries {
 		p.buf = l.entries[i].appendRow(p.buf)
-		if p.room(); p.over() {
+		if p.room(0); p.over() {
 			return
 		}
 	}
@@ -201,7 +202,7 @@ func (p *page) readme(r readme) {
 			n--
 		}
 		p.escape(visibleText(text[:n]))
-		if p.room(); p.over() {
+		if p.room(0); p.over() {
 			return
 		}
 		text = text[n:]

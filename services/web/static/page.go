@@ -92,9 +92,9 @@ type page struct {
 
 func (p *page) add(s string) { p.buf = append(p.buf, s...) }
 
-// room sends what there is once it fills a chunk.
-func (p *page) room() {
-	if len(p.buf) >= pageChunk {
+// room sends what there is unless the chunk has room for n more bytes.
+func (p *page) room(n int) {
+	if len(p.buf)+n > pageChunk {
 		p.flush()
 	}
 }
