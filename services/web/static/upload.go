@@ -440,6 +440,8 @@ func refusalOf(err error) (status int, reason string) {
 		return http.StatusInsufficientStorage, "no room left"
 	case errors.Is(err, syscall.EFBIG):
 		return http.StatusRequestEntityTooLarge, "larger than a file can be"
+	case errors.Is(err, syscall.ENXIO): // a FIFO, opened for writing
+		return http.StatusConflict, errSpecial.reason
 	case isAny(err, fs.ErrExist, syscall.EISDIR):
 		return http.StatusConflict, errExists.reason
 	case errors.Is(err, syscall.EROFS):
