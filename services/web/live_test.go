@@ -17,7 +17,7 @@ func TestLive(t *testing.T) {
 	dir := directory(t, map[string]string{
 		"page.html": "<!doctype html><p>one</p><script src=part.js></script>", "part.js": "document.title = 'one'", "sub/a.txt": "", "favicon.ico": "",
 	})
-	srv := plugintest.Start(t, web.Plugin(), "--port", "0", "--path", dir, "--live", "--memory", "0", "--compress", "--cache-control", "*.js=max-age=3600, immutable")
+	srv := plugintest.Start(t, web.Plugin(), "--port", "0", "--path", dir, "--live", "--compress", "--cache-control", "*.js=max-age=3600, immutable")
 	base := "http://" + srv.Addrs()[0].String() + "/"
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), []byte(text), 0o644); err != nil {
