@@ -8,14 +8,14 @@ FUZZTIME ?= 10s
 strict := $(if $(filter true 1,$(CI)),-strict)
 
 # What the race detector and the interoperability tests call, as command:package of Debian.
-test_tools := curl:curl strace:strace gcc:build-essential unzip:unzip
+test_tools := curl:curl openssl:openssl strace:strace gcc:build-essential unzip:unzip zbarimg:zbar-tools htpasswd:apache2-utils chromium:chromium
 
 # For what is compiled to be checked and never run: without inlining and debug information it takes half the time.
 quick := -gcflags='all=-l -dwarf=false'
 
 platforms := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: build test check lint fuzz bench-start cross vet format staticcheck test-tools clean
+.PHONY: build test check lint fuzz bench-start bench-web cross vet format staticcheck test-tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o gtwistd ./cmd/gtwistd
@@ -39,6 +39,10 @@ fuzz:
 # Side by side with twistd and with a minimal Go program; bench/RESULTS.md explains the table.
 bench-start: build
 	$(GO) run ./bench/start -gtwistd ./gtwistd
+
+# The web service beside nginx, Caddy and twistd, as far as they are installed; it takes some minutes.
+bench-web: build
+	$(GO) run ./bench/web -gtwistd ./gtwistd
 
 cross:
 	@set -e; for platform in $(platforms); do \

@@ -15,10 +15,14 @@ import (
 
 // announce says that every listener is bound: to the person who typed the command, the log, and the service manager.
 func (r *runner) announce(redirection *daemon.Redirection) error {
-	text := r.startText(time.Since(r.started).Round(time.Millisecond))
+	hello := r.welcome(r.startText(time.Since(r.started).Round(time.Millisecond)))
 	if r.parent != nil {
 		r.logReady(slog.LevelInfo)
-		return r.parent.Ready(text)
+		line, err := hello.encode()
+		if err != nil {
+			return err
+		}
+		return r.parent.Ready(line)
 	}
 	stdout, stderr := r.stdout, r.stderr
 	if redirection != nil {
@@ -32,9 +36,15 @@ func (r *runner) announce(redirection *daemon.Redirection) error {
 		}
 	}
 	r.tellNotes(stderr)
-	fmt.Fprint(stdout, text)
+	_ = r.show(hello, stdout, stderr) // who cannot be told can still be served
 	r.logReady(level)
 	r.notify("READY=1")
+	if why := r.cannotOpen(); why == "" {
+		r.openPages(hello.Pages, func(note string) { r.log.Warn(note) })
+	} else if len(hello.Pages) > 0 {
+		r.notes = append(r.notes, "no browser opened: "+why)
+	}
+	r.tellNotes(stderr)
 	return nil
 }
 

@@ -161,7 +161,7 @@ func (e *exitError) Unwrap() error { return e.error }
 func newRegistry(list []plugins.Plugin) (plugins.Registry, error) {
 	for _, p := range list {
 		switch p.Name {
-		case "status", "stop", "reload", "reopen", "logs", "plugins", "version", "completion", "help":
+		case "status", "stop", "reload", "reopen", "logs", "plugins", "version", "hash-password", "completion", "help":
 			return plugins.Registry{}, fmt.Errorf("plugin %s: the name belongs to a command of the program", p.Name)
 		}
 	}

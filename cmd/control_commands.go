@@ -49,7 +49,7 @@ func (p *program) controlCommands(inv *invocation) []*cobra.Command {
 	return []*cobra.Command{
 		status,
 		stop,
-		p.controlCommand(inv, "reload", "reopen the log and let each service read its files anew", (*target).reload),
+		p.controlCommand(inv, "reload", "reopen the log, read certificates anew and let each service do so with its files", (*target).reload),
 		p.controlCommand(inv, "reopen", "open log files anew that were moved away", (*target).reopen),
 		logs,
 	}

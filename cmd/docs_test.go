@@ -83,7 +83,7 @@ func isCommand(line string) bool {
 		return false
 	}
 	switch words[1] {
-	case "web", "echo", "status", "stop", "reload", "reopen", "logs", "plugins", "version", "help", "completion":
+	case "web", "echo", "status", "stop", "reload", "reopen", "logs", "plugins", "version", "hash-password", "help", "completion":
 		return len(words) == 2 || strings.HasPrefix(words[2], "-") || words[1] == "help" || words[1] == "completion"
 	}
 	return false

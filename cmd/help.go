@@ -66,7 +66,7 @@ variable in brackets; a repeatable option takes one value a line there.
 
 Signals:
   TERM, INT  stop: no new connections, open ones may finish within the grace period; a second one closes them at once
-  HUP        reload: reopen the log, let each service read its files anew; in front of a terminal that was closed: stop
+  HUP        reload: reopen the log, read certificates and files of services anew; in front of a terminal that was closed: stop
   USR1       log: open anew if it was moved away, otherwise rotate
 
 Exit codes:
@@ -89,7 +89,7 @@ More: %[1]s help endpoints
 func list(w io.Writer, root *cobra.Command, kind string) {
 	for _, c := range root.Commands() {
 		if c.Annotations["kind"] == kind && (c.IsAvailableCommand() || c.Name() == "help") {
-			fmt.Fprintf(w, "  %-11s %s\n", c.Name(), c.Short)
+			fmt.Fprintf(w, "  %-13s %s\n", c.Name(), c.Short)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (r *runner) openObserver(l *logs, o logfile.ObserverOptions) (err error) {
 		terminal := term.IsTerminal(int(stdout.Fd()))
 		o.Format = r.opts.format(terminal)
 		l.console = o.Format == logfile.Console
-		o.Color = terminal && r.getenv("NO_COLOR") == "" && r.getenv("TERM") != "dumb"
+		o.Color = terminal && r.coloured()
 		l.observer, l.sink = logfile.NewObserver(stdout, o), stdout
 		return nil
 	}

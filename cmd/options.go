@@ -15,6 +15,7 @@ type options struct {
 	nodaemon bool
 	pidfile  string
 	rundir   string
+	stateDir string
 	grace    plugins.Duration
 	poolSize int
 
@@ -63,8 +64,9 @@ func (o *options) groups() []optionGroup {
 	process.BoolVarP(&o.nodaemon, "nodaemon", "n", false, "stay in front instead of detaching; pid 1 and a service manager that sets NOTIFY_SOCKET have this by themselves")
 	process.StringVar(&o.pidfile, "pidfile", defaultPidfile, "write the process id to `FILE` and lock it; the control socket lies beside it; empty for neither")
 	process.StringVarP(&o.rundir, "rundir", "d", ".", "change to `DIR` once the services are bound; relative paths mean the starting directory all the same")
+	process.StringVar(&o.stateDir, "state-dir", "", "keep in `DIR` what must outlive the process: certificates that were made or issued (default /var/lib/gtwistd for root, else $XDG_STATE_HOME/gtwistd or ~/.local/state/gtwistd)")
 	process.Var(&o.grace, "grace", "how long a stop waits for open connections before it closes them")
-	process.IntVar(&o.poolSize, "pool-size", 64, "how many blocking calls (file system, hashing) run at once, in `CALLS`")
+	process.IntVar(&o.poolSize, "pool-size", 64, "how many blocking calls (file system) run at once, in `CALLS`")
 
 	log := newFlagSet()
 	log.StringVarP(&o.logfile, "logfile", "l", "", "append the log to `FILE`; - is stdout, for use in front (default gtwistd.log; stdout in front)")

@@ -116,7 +116,7 @@ func (p *program) rootCommand(inv *invocation) *cobra.Command {
 	root.SetHelpCommand(p.helpCommand(root))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(p.controlCommands(inv)...)
-	root.AddCommand(p.pluginsCommand(), p.versionCommand(), p.completionCommand(root))
+	root.AddCommand(p.pluginsCommand(), p.versionCommand(), p.hashPasswordCommand(inv), p.completionCommand(root))
 	return root
 }
 

@@ -45,9 +45,15 @@ func (p *program) detach(o *options) error {
 		}
 		return err
 	}
-	if _, err := fmt.Fprint(p.stdout, result.Text); err != nil {
-		fmt.Fprintf(p.stderr, "%s: note: running with pid %d, but %v\n", p.name, result.PID, err)
+	hello, err := decodeWelcome(result.Text)
+	if err == nil {
+		err = p.show(hello, p.stdout, p.stderr)
 	}
+	if err != nil {
+		p.notes = append(p.notes, fmt.Sprintf("running with pid %d, but %v", result.PID, err))
+	}
+	p.openPages(hello.Pages, func(string) {}) // by then nobody is here any more
+	p.tellNotes(p.stderr)
 	return nil
 }
 
@@ -112,6 +118,7 @@ func (r *runner) endpointOptions() endpoint.Options {
 	return endpoint.Options{
 		Dir: r.startDir,
 		Log: r.log,
+		TLS: r.certs.Endpoint,
 		Inherited: endpoint.Inherited{
 			File: func(fd int) (*os.File, error) {
 				f, ok := r.inherited.File(fd)
@@ -180,15 +187,11 @@ func (r *runner) confine(identity *daemon.Identity) error {
 		private := 0o077
 		c.Umask = &private
 	}
-	chroot := ""
-	if r.opts.chroot != "" {
-		var err error
-		if chroot, err = filepath.Abs(r.opts.chroot); err != nil {
-			return fmt.Errorf("chroot: %w", err)
-		}
-		if chroot, err = filepath.EvalSymlinks(chroot); err != nil {
-			return fmt.Errorf("chroot: %w", err)
-		}
+	chroot, err := r.chroot()
+	if err != nil {
+		return err
+	}
+	if chroot != "" {
 		c.Chroot, c.Dir = chroot, r.opts.rundir
 		if c.Dir == "." {
 			c.Dir = "/"
@@ -201,7 +204,37 @@ func (r *runner) confine(identity *daemon.Identity) error {
 		r.log.Info("privileges dropped", "user", identity.Name, "uid", identity.UID, "gid", identity.GID)
 	}
 	r.logs.begin(chroot)
-	return nil
+	return r.certs.Begin()
+}
+
+// chroot is where --chroot leads; "" means that the root stays.
+func (r *runner) chroot() (string, error) {
+	if r.opts.chroot == "" {
+		return "", nil
+	}
+	dir, err := filepath.Abs(r.opts.chroot)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return "", fmt.Errorf("chroot: %w", err)
+	}
+	return dir, nil
+}
+
+// outputFiles names the regular files that output was redirected to, as nohup(1) and a shell do, where proc(5) tells. They are
+// logs, although not ours to open.
+func outputFiles(outputs ...*os.File) []string {
+	var paths []string
+	for _, f := range outputs {
+		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // interfaceAddresses are asked for once, at the start, when they can be: after a chroot or in a sandbox perhaps not.

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gtwistd/gtwistd/daemon"
+	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/control"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/pool"
@@ -30,10 +31,13 @@ type runner struct {
 	log       *slog.Logger
 	notifier  *daemon.Notifier
 	pool      *pool.Pool
+	certs     *certs.Manager
+	hashing   *pool.Pool
+	passwords passwordFiles
 	endpoints *endpoint.Set
 	services  []*service
 	addresses []net.Addr // of this host
-	ownFiles  []string   // pidfile and control socket, with symbolic links resolved
+	ownFiles  []string   // pidfile, control socket, and where output is redirected to, with symbolic links resolved
 	startDir  string     // what relative paths of endpoints start from
 
 	stops    chan os.Signal
@@ -46,18 +50,18 @@ type runner struct {
 // paths are the files of the process, absolute: relative ones mean the starting directory, as in twistd. Empty means
 // none.
 type paths struct {
-	pidfile, socket, logfile, rundir, profile string
+	pidfile, socket, logfile, rundir, profile, state string
 }
 
 func (o *options) resolve(detached bool) (paths, error) {
-	p := paths{pidfile: o.pidfile, logfile: o.logfile, rundir: o.rundir, profile: o.profile}
+	p := paths{pidfile: o.pidfile, logfile: o.logfile, rundir: o.rundir, profile: o.profile, state: o.stateDir}
 	switch {
 	case o.syslog, o.logfile == "-":
 		p.logfile = ""
 	case o.logfile == "" && detached:
 		p.logfile = defaultLogfile
 	}
-	for _, path := range []*string{&p.pidfile, &p.logfile, &p.profile, &p.rundir} {
+	for _, path := range []*string{&p.pidfile, &p.logfile, &p.profile, &p.rundir, &p.state} {
 		if *path == "" {
 			continue
 		}
@@ -172,8 +176,12 @@ func (r *runner) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, stopProfile()) }()
 
-	r.pool = pool.New(r.opts.poolSize, poolQueue)
-	defer r.closePool()
+	r.pool, r.hashing = pool.New(r.opts.poolSize, poolQueue), newHashing()
+	defer r.closePools()
+	if r.certs, err = r.newCerts(identity); err != nil {
+		return err
+	}
+	defer r.certs.Close()
 	r.endpoints = endpoint.NewSet(r.endpointOptions())
 	defer r.endpoints.Close()
 	if err = r.makeServices(ctx); err != nil {
@@ -222,7 +230,13 @@ func (r *runner) orient() (*daemon.Identity, error) {
 	if r.paths, err = r.opts.resolve(r.parent != nil); err != nil {
 		return nil, err
 	}
+	if r.paths.state == "" {
+		r.paths.state = defaultStateDir(r.getenv, os.Geteuid() == 0)
+	}
 	r.ownFiles = r.paths.private()
+	if r.parent == nil {
+		r.ownFiles = append(r.ownFiles, outputFiles(r.stdout, r.stderr)...)
+	}
 	return identity, nil
 }
 
@@ -260,11 +274,13 @@ func (r *runner) notify(state string) {
 	}
 }
 
-func (r *runner) closePool() {
+func (r *runner) closePools() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastResort)
 	defer cancel()
-	if err := r.pool.Close(ctx); err != nil {
-		r.log.Error("worker pool", "error", err)
+	for _, p := range []*pool.Pool{r.pool, r.hashing} {
+		if err := p.Close(ctx); err != nil {
+			r.log.Error("worker pool", "error", err)
+		}
 	}
 }
 

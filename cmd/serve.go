@@ -185,7 +185,7 @@ func (r *runner) handle(ctx context.Context, name string) {
 	}
 }
 
-// reload reopens the logs and lets every service read its files anew. It goes on after an error, so that one service
+// reload reopens the logs, reads the certificates anew and lets every service read its files anew. It goes on after an error, so that one service
 // does not keep the others from reloading, and returns all errors.
 func (r *runner) reload(ctx context.Context) error {
 	if !r.reloads.TryLock() {
@@ -201,7 +201,7 @@ func (r *runner) reload(ctx context.Context) error {
 	}
 	defer r.notify("READY=1")
 
-	errs := []error{r.logs.reopen()}
+	errs := []error{r.logs.reopen(), r.certs.Reload(ctx)}
 	for _, s := range r.services {
 		errs = append(errs, s.reload(ctx))
 	}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,14 +60,20 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 			c, err := r.endpoints.ListenPacket(ctx, name, spec)
 			return c, asUsage(err)
 		},
+		TLS: func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return r.tls(o) },
+		ListenTLS: func(ctx context.Context, spec string, c *tls.Config) (net.Listener, error) {
+			l, err := r.endpoints.ListenTLS(ctx, name, spec, c)
+			return l, asUsage(err)
+		},
 		AccessLog: r.accessLog(name),
+		Users:     r.users,
 		Private:   r.private,
 	}
 }
 
 // private is the Private function of all environments.
 func (r *runner) private(path string) bool {
-	return slices.Contains(r.ownFiles, path) || r.logs.own(path)
+	return slices.Contains(r.ownFiles, path) || r.logs.own(path) || r.certs.Owns(path) || r.passwords.own(path)
 }
 
 // asUsage makes a malformed endpoint a mistake of the command line.

@@ -8,9 +8,11 @@ package plugins
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 
 	"github.com/spf13/pflag"
 )
@@ -64,6 +66,21 @@ type Reporter interface {
 	Report() []slog.Attr
 }
 
+// Announcer is an optional ability of a Service: Announcement says what the runner does at the start with the service's
+// addresses besides printing them. It is called once, when every service is made.
+type Announcer interface {
+	Announcement() Announcement
+}
+
+// Announcement is what the person who starts a service wants to see of it. The zero value is the addresses, no more. What
+// cannot be done, for want of a terminal or a browser, is told in a note and is no failure of the start.
+type Announcement struct {
+	// QR is for a QR code on the terminal: the first address that other devices reach, or else a loopback address.
+	QR bool
+	// Open is for the browser, which is shown the first address of this machine's own, or else the first there is.
+	Open bool
+}
+
 // Env is all that a service may take from the process. The runner makes one for each service; its functions are safe for
 // concurrent use.
 type Env struct {
@@ -81,14 +98,71 @@ type Env struct {
 	// ListenPacket does the same for datagrams: "udp:7007".
 	ListenPacket func(ctx context.Context, spec string) (net.PacketConn, error)
 
+	// TLS loads or makes the certificates that o asks for, from the one manager of the process, which keeps them up to date:
+	// it reads changed files anew, by itself and at a reload, and renews what an authority issued. A mistake in o is a
+	// *UsageError.
+	TLS func(ctx context.Context, o TLSOptions) (*TLS, error)
+	// ListenTLS is Listen for a service that speaks TLS with c, a Config from TLS: the listener accepts *tls.Conn and its URL
+	// has the scheme's "s". An "ssl:" endpoint keeps its own certificate.
+	ListenTLS func(ctx context.Context, spec string, c *tls.Config) (net.Listener, error)
+
 	// AccessLog returns a writer for access records. Each Write is one record, with or without a newline at its end; it is
 	// buffered, never blocks and never fails because the disk does. Path "" is the program's own log; any other is a file
 	// that is rotated and reopened together with it, and an error wraps what opening it met. The service closes it.
 	AccessLog func(path string) (io.WriteCloser, error)
 
+	// Users opens a password file, in the format of Apache's htpasswd; a relative path means the current directory. The error
+	// names the file, and the line if one is bad, and wraps what opening it met. There is nothing to close.
+	Users func(path string) (Users, error)
+
 	// Private reports whether an absolute path, without symbolic links, is a file of the program itself: the pidfile, the
-	// control socket, a log or one of its rotated files. No service hands these out. Nil counts as never.
+	// control socket, a password file, a log or one of its rotated files. No service hands these out. Nil counts as never.
 	Private func(path string) bool
+}
+
+// TLSOptions are what a person may say about certificates. The zero value is a self-made one, kept in the state directory.
+// In errors the options have the names that every service gives them: --certificate, --privkey, --client-ca, --acme,
+// --acme-email and --acme-directory.
+type TLSOptions struct {
+	// Certificates are PEM files, chosen by the server name that a client sends. The first is also for clients that send none,
+	// or an unknown one.
+	Certificates []KeyPair
+	// ClientCA is a PEM file with the authorities of client certificates, which are then required. Empty requires none.
+	ClientCA string
+	// ACME are the domains to get certificates for from an authority, instead of Certificates. ACMEEmail is the address of the
+	// account, empty for none, ACMEDirectory the URL of the authority, empty for Let's Encrypt.
+	ACME                     []string
+	ACMEEmail, ACMEDirectory string
+	// NextProtos are the names of the service's protocols (ALPN), the best first: "h2", "http/1.1". Clients that offer none of
+	// them are served without a name.
+	NextProtos []string
+}
+
+// KeyPair names the PEM files of a certificate, which the authorities between it and a root follow, and of its private key.
+// An empty Key means that Cert holds both.
+type KeyPair struct{ Cert, Key string }
+
+// TLS is what a service needs to speak it.
+type TLS struct {
+	// Config is for ListenTLS and tls.Server. Never change or clone it: it is the same as long as the service runs, so that
+	// sessions are resumed, and certificates change behind its functions.
+	Config *tls.Config
+	// Challenge answers what the authority asks over plain HTTP on port 80 before it issues a certificate, and hands all other
+	// requests to next. Nil without ACME. A service that does not call it relies on port 443, where Config answers.
+	Challenge func(next http.Handler) http.Handler
+	// Report describes the certificates, that of a self-made one by its fingerprint; a Reporter adds it to its own. It may be
+	// called at any time.
+	Report func() []slog.Attr
+}
+
+// Users are the people of a password file. It is safe for concurrent use.
+type Users interface {
+	// Verify reports whether there is a user of that name with that password. It may take a while, as good hashes do, and
+	// no longer for a name that exists than for one that does not; what was right once is known at once. It returns ctx's error
+	// if ctx ends while it waits, and ErrFull if too many already wait.
+	Verify(ctx context.Context, name, password string) (bool, error)
+	// Reload reads the file anew. An error leaves the users as they were.
+	Reload(ctx context.Context) error
 }
 
 // Pool bounds calls that may block an OS thread: open, stat, readdir, hashing. Never put a whole transfer in it.

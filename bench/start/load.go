@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,28 +15,6 @@ const (
 	bulkConns    = 4
 	bulkBlock    = 256 << 10 // bytes; larger than the server's, so that the server is the one who works
 )
-
-// load is the other side of an echo server, run in a process of its own so that it can have a core of its own. It prints
-// a rate: messages per second of "pingpong", bytes per second of "bulk".
-func load(kind, addr, duration string) error {
-	lasts, err := time.ParseDuration(duration)
-	if err != nil {
-		return err
-	}
-	var rate float64
-	switch kind {
-	case "pingpong":
-		rate, err = pingPong(addr, lasts)
-	case "bulk":
-		rate, err = bulk(addr, lasts)
-	default:
-		err = fmt.Errorf("load %q: no such kind", kind)
-	}
-	if err == nil {
-		fmt.Println(rate)
-	}
-	return err
-}
 
 // pingPong sends a short message over one connection and waits for it, again and again.
 func pingPong(addr string, lasts time.Duration) (perSecond float64, err error) {

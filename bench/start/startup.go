@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
+
+	"github.com/gtwistd/gtwistd/bench/contest"
 )
 
 // size tells what has to be copied to another machine.
 func (b *bench) size(context.Context) error {
-	info, err := os.Stat(b.gtwistd)
+	info, err := os.Stat(b.Gtwistd)
 	if err != nil {
 		return err
 	}
-	b.table.add("stripped binary", fmt.Sprintf("%.1f MB", float64(info.Size())/1e6), "", "at most 14 MB")
+	b.Table.Add("stripped binary", fmt.Sprintf("%.1f MB", float64(info.Size())/1e6), "", "at most 14 MB")
 	return nil
 }
 
@@ -27,16 +28,16 @@ func (b *bench) start(ctx context.Context) error {
 		what, goal string
 		ours, peer func(context.Context) (time.Duration, error)
 	}{
-		{"--help", "at most 15 ms", b.help(b.gtwistd), b.help(b.twistd)},
+		{"--help", "at most 15 ms", b.help(b.Gtwistd), b.help(b.twistd)},
 		{"web in front: first byte served", "at most 30 ms", b.inFront(b.webInFront), b.inFront(b.peerInFront)},
 		{"web detached: prompt is back", "at most 60 ms", b.detached(b.webDetached), b.detached(b.peerDetached)},
 	}
 	for _, figure := range figures {
-		ours, peer, err := alternate(ctx, b.rounds, b.twistd != "", figure.ours, figure.peer)
+		ours, peer, err := alternate(ctx, b.Rounds, b.twistd != "", figure.ours, figure.peer)
 		if err != nil {
 			return fmt.Errorf("%s: %w", figure.what, err)
 		}
-		b.table.add(figure.what, spread(ours), spread(peer), figure.goal+"; peer twistd")
+		b.Table.Add(figure.what, contest.Spread(ours), contest.Spread(peer), figure.goal+"; peer twistd")
 	}
 	return nil
 }
@@ -67,7 +68,7 @@ func alternate[T any](ctx context.Context, rounds int, both bool, ours, peer fun
 func (b *bench) help(program string) func(context.Context) (time.Duration, error) {
 	return func(ctx context.Context) (time.Duration, error) {
 		cmd := exec.CommandContext(ctx, program, "--help")
-		if err := b.quiet(cmd); err != nil {
+		if err := b.Quiet(cmd); err != nil {
 			return 0, err
 		}
 		defer cmd.Stdout.(*os.File).Close()
@@ -78,42 +79,40 @@ func (b *bench) help(program string) func(context.Context) (time.Duration, error
 }
 
 func (b *bench) webInFront(ctx context.Context, addr, _ string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.gtwistd, "-n", "--pidfile=", "web", "--port", addr, "--path", b.site)
+	return exec.CommandContext(ctx, b.Gtwistd, "-n", "--pidfile=", "web", "--port", addr, "--path", b.site)
 }
 
 func (b *bench) peerInFront(ctx context.Context, _, port string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.twistd, "-n", "--pidfile=", "-l", b.file("twistd.log"),
+	return exec.CommandContext(ctx, b.twistd, "-n", "--pidfile=", "-l", b.File("twistd.log"),
 		"web", "--listen", "tcp:"+port+":interface=127.0.0.1", "--path", b.site)
 }
 
 func (b *bench) webDetached(ctx context.Context, addr, _ string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.gtwistd, "--pidfile", b.file("pid"), "--logfile", b.file("gtwistd.log"),
-		"--rundir", b.dir, "web", "--port", addr, "--path", b.site)
+	return exec.CommandContext(ctx, b.Gtwistd, "--pidfile", b.File("pid"), "--logfile", b.File("gtwistd.log"),
+		"--rundir", string(b.Dir), "web", "--port", addr, "--path", b.site)
 }
 
 func (b *bench) peerDetached(ctx context.Context, _, port string) *exec.Cmd {
-	return exec.CommandContext(ctx, b.twistd, "--pidfile", b.file("pid"), "--logfile", b.file("twistd.log"),
-		"--rundir", b.dir, "web", "--listen", "tcp:"+port+":interface=127.0.0.1", "--path", b.site)
+	return exec.CommandContext(ctx, b.twistd, "--pidfile", b.File("pid"), "--logfile", b.File("twistd.log"),
+		"--rundir", string(b.Dir), "web", "--listen", "tcp:"+port+":interface=127.0.0.1", "--path", b.site)
 }
-
-func (b *bench) file(name string) string { return filepath.Join(b.dir, name) }
 
 // command makes the command line of a server for an address.
 type command func(ctx context.Context, addr, port string) *exec.Cmd
 
 func (b *bench) inFront(make command) func(context.Context) (time.Duration, error) {
 	return func(ctx context.Context) (time.Duration, error) {
-		addr, port, err := freeAddr()
+		addr, port, err := contest.FreeAddr()
 		if err != nil {
 			return 0, err
 		}
 		cmd := make(ctx, addr, port)
 		begin := time.Now()
-		server, err := b.serve(cmd, addr)
+		server, err := b.Serve(cmd, addr)
 		if err != nil {
 			return 0, err
 		}
-		defer server.stop()
+		defer server.Stop()
 		err = firstByte(ctx, addr)
 		return time.Since(begin), err
 	}
@@ -138,12 +137,12 @@ type daemon struct {
 
 // whileDetached starts a daemon, calls visit as soon as the start has returned, and ends the daemon.
 func (b *bench) whileDetached(ctx context.Context, make command, visit func(daemon) error) (err error) {
-	addr, port, err := freeAddr()
+	addr, port, err := contest.FreeAddr()
 	if err != nil {
 		return err
 	}
 	cmd := make(ctx, addr, port)
-	if err := b.quiet(cmd); err != nil {
+	if err := b.Quiet(cmd); err != nil {
 		return err
 	}
 	defer cmd.Stdout.(*os.File).Close()
@@ -152,7 +151,7 @@ func (b *bench) whileDetached(ctx context.Context, make command, visit func(daem
 		return err
 	}
 	took := time.Since(begin)
-	pid, err := readPID(b.file("pid"))
+	pid, err := readPID(b.File("pid"))
 	if err != nil {
 		return err
 	}
@@ -169,21 +168,21 @@ func (b *bench) memory(ctx context.Context) error {
 					return err
 				}
 				time.Sleep(time.Second)
-				rss, err = residentKiB(d.pid)
+				rss, err = contest.KiB(d.pid, "status", "VmRSS")
 				return err
 			})
 			return rss, err
 		}
 	}
-	ours, peer, err := alternate(ctx, b.rounds, b.twistd != "", held(b.webDetached), held(b.peerDetached))
+	ours, peer, err := alternate(ctx, b.Rounds, b.twistd != "", held(b.webDetached), held(b.peerDetached))
 	if err != nil {
 		return err
 	}
 	theirs := ""
 	if len(peer) > 0 {
-		theirs = megabytes(median(peer))
+		theirs = megabytes(contest.Median(peer))
 	}
-	b.table.add("web detached, idle: VmRSS", megabytes(median(ours)), theirs, "at most 20 MB; peer twistd")
+	b.Table.Add("web detached, idle: VmRSS", megabytes(contest.Median(ours)), theirs, "at most 20 MB; peer twistd")
 	return nil
 }
 

@@ -10,5 +10,5 @@ import (
 )
 
 func main() {
-	os.Exit(cmd.Main(web.Plugin(), echo.Plugin()))
+	os.Exit(cmd.Main(web.Plugin(), web.SecurePlugin(), echo.Plugin()))
 }

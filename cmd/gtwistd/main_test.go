@@ -18,13 +18,14 @@ import (
 
 	"github.com/gtwistd/gtwistd/cmd"
 	"github.com/gtwistd/gtwistd/services/echo"
+	"github.com/gtwistd/gtwistd/services/web"
 )
 
 // The scripts run the real program: the test binary under the names below.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"gtwistd":        main,
-		"gtwistd-faulty": func() { os.Exit(cmd.Main(faultyPlugin(), echo.Plugin())) },
+		"gtwistd-faulty": func() { os.Exit(cmd.Main(faultyPlugin(), shownPlugin(), securePlugin(), web.Plugin(), echo.Plugin())) },
 		"http":           httpClient,
 		"send":           sendClient,
 		"asuser":         asUser,
@@ -86,6 +87,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("LOWPORT", lowPort())
 	env.Setenv("GORACE", "atexit_sleep_ms=0")
 	env.Setenv("TZ", "UTC")
+	env.Setenv("STATE_DIRECTORY", filepath.Join(env.WorkDir, "state"))
 	env.Defer(func() { killAll(env.WorkDir) })
 	return nil
 }

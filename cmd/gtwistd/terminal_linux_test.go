@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -12,8 +15,10 @@ import (
 )
 
 // terminal is the command `terminal COMMAND ARGUMENTS`: it runs the command on a terminal of its own and writes what the
-// terminal shows to stdout.
+// terminal shows to stdout. With -type A,B it types A and Enter at the first prompt that ends in a colon, and B at the second.
 func terminal() {
+	text := flag.String("type", "", "type `ANSWERS` to prompts, separated by commas")
+	flag.Parse()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	exitOn(err)
 	exitOn(unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
@@ -24,9 +29,9 @@ func terminal() {
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		io.Copy(os.Stdout, master) // ends with EIO when nobody has the terminal any more
+		io.Copy(&typist{master, strings.Split(*text, ",")}, master) // ends with EIO when nobody has the terminal any more
 	}()
-	run(os.Args[1:], func(c *exec.Cmd) {
+	run(flag.Args(), func(c *exec.Cmd) {
 		c.Stdin, c.Stdout, c.Stderr = slave, slave, slave
 		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	}, func() {
@@ -36,4 +41,18 @@ func terminal() {
 		case <-time.After(300 * time.Millisecond): // something still runs there; the terminal is closed in its face
 		}
 	})
+}
+
+// typist passes on what the terminal shows, and answers prompts.
+type typist struct {
+	keys    io.Writer
+	answers []string
+}
+
+func (t *typist) Write(p []byte) (int, error) {
+	if len(t.answers) > 0 && bytes.HasSuffix(p, []byte(": ")) {
+		io.WriteString(t.keys, t.answers[0]+"\r")
+		t.answers = t.answers[1:]
+	}
+	return os.Stdout.Write(p)
 }

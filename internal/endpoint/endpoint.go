@@ -22,7 +22,7 @@
 //
 // A handshake happens at the first Read or Write, not in Accept, so that a silent client cannot hold up others. Nothing
 // here bounds its duration: net/http does so by its read timeouts, any other service by the deadline it sets on each new
-// connection. Clients that ask for "h2" or "http/1.1" (ALPN, RFC 7301) get it; to others no protocol is named.
+// connection. Where certificates come from, and which protocols are named to clients, is up to whoever made the tls.Config.
 //
 // # Accept
 //
@@ -32,6 +32,7 @@ package endpoint
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -50,6 +51,9 @@ type Options struct {
 	Dir string
 	// Log gets notes on what no caller sees, such as a connection without a PROXY header. May be nil.
 	Log *slog.Logger
+	// TLS makes what an ssl: description needs of its files, named as they are there; cert and chain may be "": key then
+	// holds the certificate too. An error is told to the user as it is, with its Hint if it has that method. Nil refuses ssl:.
+	TLS func(key, cert, chain string) (*tls.Config, error)
 }
 
 // Inherited finds descriptors that the process was started with. A nil function finds nothing. The set closes the files it
@@ -109,6 +113,12 @@ func NewSet(o Options) *Set {
 // Listen binds the stream endpoint that spec describes. Its connections count for owner. ctx bounds the look-up of a host
 // name. An error is an *Error. Close the listener, or the set.
 func (s *Set) Listen(ctx context.Context, owner, spec string) (net.Listener, error) {
+	return s.ListenTLS(ctx, owner, spec, nil)
+}
+
+// ListenTLS is Listen for a service that speaks TLS with c, unless spec brings its own certificate (ssl:). The listener
+// accepts *tls.Conn, as it does for ssl:. A nil c is no TLS.
+func (s *Set) ListenTLS(ctx context.Context, owner, spec string, c *tls.Config) (net.Listener, error) {
 	sp, err := Parse(spec)
 	if err != nil {
 		return nil, err
@@ -116,17 +126,20 @@ func (s *Set) Listen(ctx context.Context, owner, spec string) (net.Listener, err
 	if sp.kind == "udp" {
 		return nil, &Error{Spec: spec, Malformed: true, Err: errors.New("udp carries datagrams, a stream is needed")}
 	}
-	l, err := s.listen(ctx, owner, sp)
+	l, err := s.listen(ctx, owner, sp, c)
 	if err != nil {
 		return nil, s.refused(sp, err)
 	}
 	return l, nil
 }
 
-func (s *Set) listen(ctx context.Context, owner string, sp Spec) (net.Listener, error) {
-	tlsConfig, err := s.tlsConfig(sp)
+func (s *Set) listen(ctx context.Context, owner string, sp Spec, tlsConfig *tls.Config) (net.Listener, error) {
+	own, err := s.tlsConfig(sp)
 	if err != nil {
 		return nil, err
+	}
+	if own != nil {
+		tlsConfig = own
 	}
 	reg, err := s.registry(owner)
 	if err != nil {

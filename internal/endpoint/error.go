@@ -53,6 +53,7 @@ type fault struct {
 }
 
 func (f *fault) Error() string { return f.text }
+func (f *fault) Hint() string  { return f.hint }
 
 func faultf(format string, args ...any) *fault { return &fault{text: fmt.Sprintf(format, args...)} }
 

@@ -13,11 +13,11 @@ import (
 // refused turns what the system said about a description into an error for the user.
 func (s *Set) refused(sp Spec, err error) error {
 	e := &Error{Spec: sp.String(), Err: err}
-	var f *fault
+	var hinter interface{ Hint() string }
 	k, _ := kindOf(sp.kind)
 	switch {
-	case errors.As(err, &f):
-		e.hint = f.hint
+	case errors.As(err, &hinter):
+		e.hint = hinter.Hint()
 	case errors.Is(err, syscall.EADDRINUSE) && k.inet():
 		e.hint = s.holderHint(sp)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
 )
 
@@ -48,11 +49,16 @@ func pemFiles(t *testing.T, dir string) *x509.CertPool {
 	return pool
 }
 
+// withCerts are options for descriptions whose files are in dir.
+func withCerts(dir string) endpoint.Options {
+	return endpoint.Options{Dir: dir, TLS: certs.New(certs.Options{Dir: dir}).Endpoint}
+}
+
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	pool := pemFiles(t, dir)
 	for _, spec := range []string{"ssl:127.0.0.1:0", "ssl:127.0.0.1:0:key.pem:cert.pem", "ssl:0:certKey=cert.pem:privateKey=key.pem:extraCertChain=cert.pem:interface=127.0.0.1"} {
-		s := newSet(t, endpoint.Options{Dir: dir})
+		s := newSet(t, withCerts(dir))
 		l := listen(t, s, "web", spec)
 		if !s.Listeners("")[0].TLS {
 			t.Errorf("%s: Info.TLS is false", spec)
@@ -99,7 +105,7 @@ func TestTLS(t *testing.T) {
 func TestHTTP2(t *testing.T) {
 	dir := t.TempDir()
 	pool := pemFiles(t, dir)
-	s := newSet(t, endpoint.Options{Dir: dir})
+	s := newSet(t, withCerts(dir))
 	l := listen(t, s, "web", "ssl:127.0.0.1:0")
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })}
 	ended := make(chan struct{})
@@ -121,7 +127,7 @@ func TestHTTP2(t *testing.T) {
 func TestProxyAndTLS(t *testing.T) {
 	dir := t.TempDir()
 	pool := pemFiles(t, dir)
-	l := listen(t, newSet(t, endpoint.Options{Dir: dir}), "web", "haproxy:ssl:127.0.0.1:0")
+	l := listen(t, newSet(t, withCerts(dir)), "web", "haproxy:ssl:127.0.0.1:0")
 	server, raw := proxyPair(t, l, "PROXY TCP4 192.0.2.9 192.0.2.1 5000 443\r\n")
 	if got := server.RemoteAddr().String(); got != "192.0.2.9:5000" {
 		t.Errorf("RemoteAddr = %s", got)
@@ -133,27 +139,61 @@ func TestProxyAndTLS(t *testing.T) {
 	}
 }
 
-func TestCertificateErrors(t *testing.T) {
+// TestListenTLS says that a service's own configuration gives any endpoint TLS, but for one that brings a certificate.
+func TestListenTLS(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
+	service, own := pemFiles(t, other), pemFiles(t, dir)
+	config, err := certs.New(certs.Options{Dir: other}).Endpoint("server.pem", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		spec  string
+		trust *x509.CertPool
+	}{
+		{"tcp:127.0.0.1:0", service},
+		{"127.0.0.1:0", service},
+		{"unix:" + filepath.Join(dir, "s"), service},
+		{"ssl:127.0.0.1:0", own},
+	}
+	for _, tt := range tests {
+		t.Run(tt.spec, func(t *testing.T) {
+			s := newSet(t, withCerts(dir))
+			l, err := s.ListenTLS(t.Context(), "web", tt.spec, config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			info := s.Listeners("web")[0]
+			if urls := info.URLs("http", nil); !info.TLS || info.Network == "tcp" && !strings.HasPrefix(urls[0], "https://127.0.0.1:") {
+				t.Errorf("TLS = %v, URLs = %q, want https", info.TLS, urls)
+			}
+			server, raw := pair(t, l)
+			if _, ok := server.(*tls.Conn); !ok {
+				t.Fatalf("Accept gave a %T, want a *tls.Conn", server)
+			}
+			go func() { server.Write([]byte("hi")); server.Close() }()
+			client := tls.Client(raw, &tls.Config{RootCAs: tt.trust, ServerName: "127.0.0.1"})
+			if b, err := io.ReadAll(client); string(b) != "hi" || err != nil {
+				t.Errorf("read %q, %v", b, err)
+			}
+			if s.Counts("web").Accepted != 1 {
+				t.Error("the connection is not one of the set's")
+			}
+		})
+	}
+}
+
+// TestCertificateErrors says that the manager's words reach the user, with the description and a hint.
+func TestCertificateErrors(t *testing.T) {
+	dir := t.TempDir()
 	pemFiles(t, dir)
-	pemFiles(t, other)
-	write := func(name, text string) { os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600) }
-	write("empty.pem", "")
-	write("locked.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
 	os.Rename(filepath.Join(dir, "server.pem"), filepath.Join(dir, "both.pem"))
 	tests := []struct{ name, spec, want, hint string }{
 		{"nothing named", "ssl:8443", `listen ssl:8443: privateKey "server.pem": no such file or directory`, "ssl:8443:privateKey=key.pem:certKey=cert.pem"},
-		{"no key file", "ssl:0:privateKey=no.pem", `privateKey "no.pem": no such file or directory`, ""},
-		{"no certificate file", "ssl:0:key.pem:no.pem", `certKey "no.pem": no such file or directory`, ""},
+		{"key only", "ssl:0:privateKey=key.pem", `listen ssl:0:privateKey=key.pem: certKey "key.pem": no certificate in it`, "name it with certKey"},
 		{"no chain file", "ssl:0:both.pem:extraCertChain=no.pem", `extraCertChain "no.pem": no such file or directory`, ""},
-		{"a directory", "ssl:0:privateKey=.", `privateKey ".": is a directory`, ""},
-		{"key only", "ssl:0:privateKey=key.pem", `certKey "key.pem": no certificate in it`, "add certKey=FILE"},
-		{"certificate only", "ssl:0:cert.pem:cert.pem", `privateKey "cert.pem": no private key in it`, ""},
-		{"empty", "ssl:0:key.pem:empty.pem", `certKey "empty.pem": no certificate in it`, ""},
-		{"mismatch", "ssl:0:key.pem:" + filepath.Join(other, "cert.pem"), `privateKey "key.pem" does not belong to certKey`, ""},
-		{"encrypted", "ssl:0:locked.pem:cert.pem", `privateKey "locked.pem": the key is encrypted`, "openssl pkey"},
 	}
-	s := newSet(t, endpoint.Options{Dir: dir})
+	s := newSet(t, withCerts(dir))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := s.Listen(t.Context(), "web", tt.spec)
@@ -161,5 +201,8 @@ func TestCertificateErrors(t *testing.T) {
 				t.Errorf("Listen(%q) = %v, hint %q, want %q, %q", tt.spec, err, hint(err), tt.want, tt.hint)
 			}
 		})
+	}
+	if _, err := newSet(t, endpoint.Options{}).Listen(t.Context(), "web", "ssl:0"); err == nil || !strings.Contains(err.Error(), "no TLS") {
+		t.Errorf("Listen of a set without TLS = %v", err)
 	}
 }

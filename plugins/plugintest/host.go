@@ -8,11 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"testing"
 
+	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
+	"github.com/gtwistd/gtwistd/internal/htpasswd"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -25,7 +28,8 @@ type Host struct {
 	log, access buffer
 	occupy      int // which bind, from 1 on, meets an address in use; 0 is none
 
-	set *endpoint.Set
+	set   *endpoint.Set
+	certs *certs.Manager
 
 	mu    sync.Mutex
 	addrs []net.Addr
@@ -48,9 +52,14 @@ func NewHost(t testing.TB, name string) *Host {
 		Pool:         pool{},
 		Listen:       h.listen,
 		ListenPacket: h.listenPacket,
+		TLS:          h.tls,
+		ListenTLS:    h.listenTLS,
 		AccessLog:    h.accessLog,
+		Private:      func(path string) bool { return h.certs.Owns(path) },
+		Users:        h.users,
 	}
-	h.set = endpoint.NewSet(endpoint.Options{Log: h.Env.Log})
+	h.certs = certs.New(certs.Options{StateDir: filepath.Join(t.TempDir(), "state"), Log: h.Env.Log})
+	h.set = endpoint.NewSet(endpoint.Options{Log: h.Env.Log, TLS: h.certs.Endpoint})
 	t.Cleanup(h.closeAll)
 	return h
 }
@@ -81,7 +90,10 @@ func (h *Host) open() []string {
 	return list
 }
 
-func (h *Host) closeAll() { _ = h.set.Close() }
+func (h *Host) closeAll() {
+	_ = h.set.Close()
+	h.certs.Close()
+}
 
 // accessLog keeps the records in memory for path "", and appends them to the file otherwise.
 func (h *Host) accessLog(path string) (io.WriteCloser, error) {
@@ -93,6 +105,16 @@ func (h *Host) accessLog(path string) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("access log: %w", err)
 	}
 	return records{f, f}, nil
+}
+
+// users hashes in the pool of the environment as it is then, so that a test can replace it with one that is full.
+func (h *Host) users(path string) (plugins.Users, error) {
+	do := func(ctx context.Context, fn func() error) error { return h.Env.Pool.Do(ctx, fn) }
+	users, err := htpasswd.Open(path, do)
+	if err != nil {
+		return nil, err // not a Users that is a nil *File
+	}
+	return users, nil
 }
 
 // records ends each record with a newline.

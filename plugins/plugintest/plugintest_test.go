@@ -2,8 +2,10 @@ package plugintest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -242,6 +244,54 @@ func TestHostListens(t *testing.T) {
 	}
 	if _, err := h.Env.ListenPacket(t.Context(), "tcp:0"); !errors.As(err, &usage) {
 		t.Errorf(`ListenPacket("tcp:0") = %v, want a usage error`, err)
+	}
+}
+
+// TestHostHasTLS says that a service gets a certificate of its own or those it names, and any endpoint under TLS.
+func TestHostHasTLS(t *testing.T) {
+	h := NewHost(t, "model")
+	made, err := h.Env.TLS(t.Context(), plugins.TLSOptions{NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report := made.Report(); len(report) != 1 || !strings.Contains(report[0].Value.String(), "self-made") || made.Challenge != nil {
+		t.Errorf("Report() = %v, want one self-made certificate", report)
+	}
+	ln, err := h.Env.ListenTLS(t.Context(), "127.0.0.1:0", made.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "hi")
+		_ = conn.Close()
+	})
+	conn, err := tls.Dial("tcp", h.Addrs()[0].String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); string(got) != "hi" || err != nil || conn.ConnectionState().NegotiatedProtocol != "h2" {
+		t.Errorf("read %q, %v", got, err)
+	}
+	_ = conn.Close()
+	wg.Wait()
+	if err := h.ReloadCertificates(t.Context()); err != nil {
+		t.Error(err)
+	}
+
+	var usage *plugins.UsageError
+	_, err = h.Env.TLS(t.Context(), plugins.TLSOptions{Certificates: []plugins.KeyPair{{Key: "key.pem"}}})
+	if !errors.As(err, &usage) || usage.Hint() == "" {
+		t.Errorf("TLS with a key alone = %v, want a usage error with a hint", err)
+	}
+	_, err = h.Env.TLS(t.Context(), plugins.TLSOptions{Certificates: []plugins.KeyPair{{Cert: "/nonexistent"}}})
+	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &usage) {
+		t.Errorf("TLS without its file = %v, want one that is no usage error", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package plugintest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +13,11 @@ import (
 )
 
 func (h *Host) listen(ctx context.Context, spec string) (net.Listener, error) {
-	ln, err := h.set.Listen(ctx, h.Env.Name, spec)
+	return h.listenTLS(ctx, spec, nil)
+}
+
+func (h *Host) listenTLS(ctx context.Context, spec string, c *tls.Config) (net.Listener, error) {
+	ln, err := h.set.ListenTLS(ctx, h.Env.Name, spec, c)
 	if err != nil {
 		return nil, usage(err)
 	}

@@ -1,114 +1,274 @@
 package web
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 )
 
-// accessLog writes one record per request in the combined format of Apache:
+// accessLog writes one record per request. The combined format is Apache's, with the name of the user if there was a right
+// password:
 //
-//	127.0.0.1 - - [20/Nov/2026:09:31:36 +0000] "GET /a.txt HTTP/1.1" 200 3 "-" "curl/7.88.1"
+//	127.0.0.1 - joe [20/Nov/2026:09:31:36 +0000] "GET /a.txt HTTP/1.1" 200 3 "-" "curl/7.88.1"
 //
-// The time is that of the end of the request, in UTC. It is safe for concurrent use.
+// The JSON format has one object a line, all keys in all of them, in this order; what is not known is an empty string:
+//
+//	{"time":"2026-11-20T09:31:36.005Z","client":"127.0.0.1","user":"joe","method":"GET","uri":"/a.txt","proto":"HTTP/1.1",
+//	"host":"localhost:8080","status":200,"bytes":3,"duration_ms":0.123,"referer":"","user_agent":"curl/7.88.1"}
+//
+// The time is in UTC. It is safe for concurrent use.
 type accessLog struct {
 	w       io.WriteCloser
-	now     func() time.Time
+	format  recordFormat
 	second  atomic.Pointer[second]
 	buffers sync.Pool // of *[]byte
 }
 
+// record is what is told about one request. Its strings are read during the call of write and not kept.
+type record struct {
+	client         netip.Addr // invalid behind a unix socket
+	user           string     // who gave a right password
+	method, uri    string
+	proto, host    string
+	referer, agent string
+	status         int
+	sent           int64     // bytes of the body
+	end            time.Time // when all was sent
+	took           time.Duration
+}
+
+// recordFormat is a flag value. The zero value is combined.
+type recordFormat int
+
+const (
+	formatCombined recordFormat = iota
+	formatJSON
+)
+
+var recordFormats = [...]string{"combined", "json"}
+
+// Set implements pflag.Value.
+func (f *recordFormat) Set(s string) error {
+	for i, name := range recordFormats {
+		if s == name {
+			*f = recordFormat(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("neither %s nor %s", recordFormats[formatCombined], recordFormats[formatJSON])
+}
+
+// String implements pflag.Value.
+func (f *recordFormat) String() string { return recordFormats[*f] }
+
+// Type implements pflag.Value.
+func (f *recordFormat) Type() string { return "combined|json" }
+
 // second is the text of a time, which most requests share with others.
 type second struct {
-	unix int64
-	text string
+	unix           int64
+	combined, json string // the latter without its fraction
 }
 
 // keptBuffer is the largest buffer that is used again: one client with enormous headers does not cost memory for ever.
 const keptBuffer = 4 << 10
 
-func newAccessLog(w io.WriteCloser) *accessLog {
-	return &accessLog{w: w, now: time.Now, buffers: sync.Pool{New: func() any {
+func newAccessLog(w io.WriteCloser, format recordFormat) *accessLog {
+	return &accessLog{w: w, format: format, buffers: sync.Pool{New: func() any {
 		b := make([]byte, 0, 512)
 		return &b
 	}}}
 }
 
-// record writes one record with one Write. An error is the writer's to report.
-func (a *accessLog) record(r *http.Request, status int, sent int64) {
+// write writes one record with one Write. An error is the writer's to report.
+func (a *accessLog) write(r record) {
 	b := a.buffers.Get().(*[]byte)
-	*b = appendRecord((*b)[:0], a.stamp(), r, status, sent)
+	*b = a.appendRecord((*b)[:0], &r)
 	_, _ = a.w.Write(*b)
 	if cap(*b) <= keptBuffer {
 		a.buffers.Put(b)
 	}
 }
 
-func (a *accessLog) stamp() string {
-	now := a.now()
-	if s := a.second.Load(); s != nil && s.unix == now.Unix() {
-		return s.text
+func (a *accessLog) appendRecord(b []byte, r *record) []byte {
+	at := a.stamp(r.end)
+	if a.format == formatJSON {
+		return appendJSON(b, at.json, r)
 	}
-	s := &second{now.Unix(), now.UTC().Format("02/Jan/2006:15:04:05 -0700")}
-	a.second.Store(s)
-	return s.text
+	return appendCombined(b, at.combined, r)
 }
 
-func appendRecord(b []byte, at string, r *http.Request, status int, sent int64) []byte {
-	b = append(b, host(r.RemoteAddr)...)
-	b = append(b, " - - ["...)
+func (a *accessLog) stamp(at time.Time) *second {
+	if s := a.second.Load(); s != nil && s.unix == at.Unix() {
+		return s
+	}
+	utc := at.UTC()
+	s := &second{at.Unix(), utc.Format("02/Jan/2006:15:04:05 -0700"), utc.Format("2006-01-02T15:04:05")}
+	a.second.Store(s)
+	return s
+}
+
+func appendCombined(b []byte, at string, r *record) []byte {
+	b = appendClient(b, r.client)
+	b = append(b, " - "...)
+	b = appendUser(b, r.user)
+	b = append(b, " ["...)
 	b = append(b, at...)
 	b = append(b, `] "`...)
-	b = appendEscaped(b, r.Method)
+	b = appendEscaped(b, r.method)
 	b = append(b, ' ')
-	b = appendEscaped(b, r.RequestURI)
+	b = appendEscaped(b, r.uri)
 	b = append(b, ' ')
-	b = appendEscaped(b, r.Proto)
+	b = appendEscaped(b, r.proto)
 	b = append(b, `" `...)
-	b = strconv.AppendInt(b, int64(status), 10)
+	b = strconv.AppendInt(b, int64(r.status), 10)
 	b = append(b, ' ')
-	if sent == 0 {
+	if r.sent == 0 {
 		b = append(b, '-')
 	} else {
-		b = strconv.AppendInt(b, sent, 10)
+		b = strconv.AppendInt(b, r.sent, 10)
 	}
 	b = append(b, ` "`...)
-	b = appendEscaped(b, orDash(r.Header["Referer"]))
+	b = appendEscaped(b, orDash(r.referer))
 	b = append(b, `" "`...)
-	b = appendEscaped(b, orDash(r.Header["User-Agent"]))
+	b = appendEscaped(b, orDash(r.agent))
 	return append(b, '"', '\n')
 }
 
-// host takes the port off an address. A client of a unix socket has none.
-func host(addr string) string {
-	colon := strings.LastIndexByte(addr, ':')
-	if colon <= 0 {
-		return "-"
+// appendClient leaves out the zone of an address: what an interface is called may be anything.
+func appendClient(b []byte, client netip.Addr) []byte {
+	if !client.IsValid() {
+		return append(b, '-')
 	}
-	return strings.Trim(addr[:colon], "[]")
+	return client.WithZone("").AppendTo(b)
 }
 
-func orDash(values []string) string {
-	if len(values) == 0 || values[0] == "" {
-		return "-"
+// appendUser also escapes spaces: the name stands without quotes.
+func appendUser(b []byte, name string) []byte {
+	name = orDash(name)
+	for {
+		word, rest, more := strings.Cut(name, " ")
+		b = appendEscaped(b, word)
+		if !more {
+			return b
+		}
+		b = append(b, `\x20`...)
+		name = rest
 	}
-	return values[0]
 }
 
-// appendEscaped writes \xNN for each byte that could end a field or a record, or do something to a terminal.
-func appendEscaped(b []byte, s string) []byte {
-	const digits = "0123456789ABCDEF"
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// firstOf is the value of a header that should have one.
+func firstOf(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// plain returns how many bytes at the start of s stand for themselves in both formats: all but those that could end a
+// field or a record, or do something to a terminal.
+func plain(s string) int {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c < ' ', c >= 0x7f, c == '"', c == '\\':
-			b = append(b, '\\', 'x', digits[c>>4], digits[c&15])
-		default:
-			b = append(b, c)
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return i
 		}
 	}
-	return b
+	return len(s)
+}
+
+// appendEscaped writes \xNN for each byte that is not plain.
+func appendEscaped(b []byte, s string) []byte {
+	for {
+		n := plain(s)
+		b = append(b, s[:n]...)
+		if n == len(s) {
+			return b
+		}
+		b = append(b, '\\', 'x', hexDigits[s[n]>>4], hexDigits[s[n]&15])
+		s = s[n+1:]
+	}
+}
+
+func appendJSON(b []byte, at string, r *record) []byte {
+	b = append(b, `{"time":"`...)
+	b = append(b, at...)
+	b = append(b, '.')
+	b = append3(b, r.end.Nanosecond()/int(time.Millisecond))
+	b = append(b, `Z","client":"`...)
+	if r.client.IsValid() {
+		b = appendClient(b, r.client)
+	}
+	b = append(b, '"')
+	b = appendMember(b, "user", r.user)
+	b = appendMember(b, "method", r.method)
+	b = appendMember(b, "uri", r.uri)
+	b = appendMember(b, "proto", r.proto)
+	b = appendMember(b, "host", r.host)
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(r.status), 10)
+	b = append(b, `,"bytes":`...)
+	b = strconv.AppendInt(b, r.sent, 10)
+	b = append(b, `,"duration_ms":`...)
+	micros := max(r.took.Microseconds(), 0)
+	b = strconv.AppendInt(b, micros/1000, 10)
+	b = append(b, '.')
+	b = append3(b, int(micros%1000))
+	b = appendMember(b, "referer", r.referer)
+	b = appendMember(b, "user_agent", r.agent)
+	return append(b, '}', '\n')
+}
+
+// append3 writes three digits.
+func append3(b []byte, n int) []byte {
+	return append(b, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+}
+
+func appendMember(b []byte, key, value string) []byte {
+	b = append(b, ',', '"')
+	b = append(b, key...)
+	b = append(b, `":"`...)
+	b = appendJSONText(b, value)
+	return append(b, '"')
+}
+
+// appendJSONText escapes what RFC 8259 section 7 wants escaped, and what else ends a line or does something to a terminal.
+// What is not UTF-8 becomes U+FFFD, a byte each.
+func appendJSONText(b []byte, s string) []byte {
+	for {
+		n := plain(s)
+		b = append(b, s[:n]...)
+		if n == len(s) {
+			return b
+		}
+		r, size := utf8.DecodeRuneInString(s[n:])
+		switch {
+		case r == '"', r == '\\':
+			b = append(b, '\\', byte(r))
+		case r == utf8.RuneError && size == 1, r < 0xa0, r == '\u2028', r == '\u2029':
+			b = appendUnicodeEscape(b, r)
+		default:
+			b = append(b, s[n:n+size]...)
+		}
+		s = s[n+size:]
+	}
+}
+
+func appendUnicodeEscape(b []byte, r rune) []byte {
+	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }

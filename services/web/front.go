@@ -7,23 +7,40 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"time"
 )
 
 // statusGone is what the access log says when a client left before there was an answer, as in nginx.
 const statusGone = 499
 
-// front stands before all handlers: it writes the access record and turns a panic into a log record and an answer.
+// front stands before all handlers: it finds out who the client is, writes the access record and turns a panic into a log
+// record and an answer.
 type front struct {
 	next   http.Handler
 	access *accessLog
 	log    *slog.Logger
+	guards *guards
+	hsts   string // Strict-Transport-Security under TLS, "" for none
 }
 
 // ServeHTTP implements http.Handler.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	res := &response{ResponseWriter: w, head: r.Method == http.MethodHead}
+	peer := peerOf(r.RemoteAddr)
+	res := &response{ResponseWriter: w, head: r.Method == http.MethodHead, began: time.Now()}
+	res.client = f.guards.proxies.client(peer, r.Header["X-Forwarded-For"])
 	defer f.finish(res, r)
+	if !f.guards.proxies.trusts(peer) {
+		dropForwarded(r.Header)
+	}
+	f.guards.watchBody(res, r)
+	if r.ProtoMajor == 2 {
+		res.guards = f.guards // of HTTP/1 it is the connection that is watched
+	}
+	if f.hsts != "" && r.TLS != nil {
+		res.Header().Set("Strict-Transport-Security", f.hsts)
+	}
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
 		// RFC 9112 section 6.1: the connection must end after a request that had a Content-Length as well, since another
 		// server on the way may have cut it elsewhere. net/http removes that header, so it ends after each such request.
@@ -48,19 +65,63 @@ func (f *front) finish(res *response, r *http.Request) {
 		}
 	}
 	if f.access != nil {
-		f.access.record(r, res.outcome(failure != nil), res.sent)
+		now := time.Now()
+		f.access.write(record{
+			client: res.client, user: res.user,
+			method: r.Method, uri: r.RequestURI, proto: r.Proto, host: r.Host,
+			referer: firstOf(r.Header, "Referer"), agent: firstOf(r.Header, "User-Agent"),
+			status: res.outcome(failure != nil), sent: res.sent, end: now, took: now.Sub(res.began),
+		})
 	}
 	if failure != nil {
 		panic(http.ErrAbortHandler) // the answer is not whole: the connection, or the HTTP/2 stream, must break
 	}
 }
 
-// response remembers the status and counts the bytes of a body.
+// response remembers the status and counts the bytes of a body. Handlers below find who the client is there.
 type response struct {
 	http.ResponseWriter
 	status int   // 0 until the final header is written
 	sent   int64 // bytes of the body taken by the server
 	head   bool  // the server swallows the body
+	began  time.Time
+	client netip.Addr // invalid behind a unix socket
+	user   string     // who gave a right password
+	guards *guards    // nil if nobody has to look at how fast the client reads
+}
+
+// setUser tells the access log who the user is.
+func (r *response) setUser(name string) { r.user = name }
+
+func (r *response) clientAddr() netip.Addr { return r.client }
+
+// setUser tells the access log who the user of a request is. The writer is the one that a handler has, whatever is around it.
+func setUser(w http.ResponseWriter, name string) {
+	if s, ok := within[interface{ setUser(string) }](w); ok {
+		s.setUser(name)
+	}
+}
+
+// clientOf returns the address of a request's client, or of its peer if nobody has found out more.
+func clientOf(w http.ResponseWriter, r *http.Request) netip.Addr {
+	if c, ok := within[interface{ clientAddr() netip.Addr }](w); ok {
+		return c.clientAddr()
+	}
+	return peerOf(r.RemoteAddr)
+}
+
+// within looks for an ability in a ResponseWriter and in those that it wraps, as http.ResponseController does.
+func within[T any](w http.ResponseWriter) (found T, ok bool) {
+	for {
+		if found, ok = w.(T); ok {
+			return found, true
+		}
+		wrapper, wraps := w.(interface{ Unwrap() http.ResponseWriter })
+		if !wraps {
+			return found, false
+		}
+		w = wrapper.Unwrap()
+	}
 }
 
 func (r *response) outcome(aborted bool) int {
@@ -87,6 +148,7 @@ func (r *response) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (r *response) Write(p []byte) (int, error) {
 	r.begin()
+	defer r.guards.watchWrite(r.ResponseWriter, len(p))()
 	n, err := r.ResponseWriter.Write(p)
 	r.count(int64(n))
 	return n, err

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -10,77 +11,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 )
 
 // memory is an access log's writer that keeps the records.
 type memory struct{ bytes.Buffer }
 
 func (*memory) Close() error { return nil }
-
-func request(method, target string) *http.Request {
-	r := httptest.NewRequest(method, "/", nil)
-	r.RequestURI, r.RemoteAddr = target, "127.0.0.1:12345"
-	return r
-}
-
-func TestRecord(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(*http.Request)
-		status int
-		sent   int64
-		want   string
-	}{
-		{"plain", func(r *http.Request) { r.Header.Set("User-Agent", "curl/7.88.1") }, 200, 3,
-			`127.0.0.1 - - [20/Nov/2026:09:31:36 +0000] "GET /a.txt HTTP/1.1" 200 3 "-" "curl/7.88.1"`},
-		{"referer, no bytes", func(r *http.Request) { r.Header.Set("Referer", "http://x/") }, 304, 0,
-			`127.0.0.1 - - [20/Nov/2026:09:31:36 +0000] "GET /a.txt HTTP/1.1" 304 - "http://x/" "-"`},
-		{"ipv6", func(r *http.Request) { r.RemoteAddr = "[::1]:80" }, 200, 3,
-			`::1 - - [20/Nov/2026:09:31:36 +0000] "GET /a.txt HTTP/1.1" 200 3 "-" "-"`},
-		{"unix socket", func(r *http.Request) { r.RemoteAddr = "@" }, 200, 3,
-			`- - - [20/Nov/2026:09:31:36 +0000] "GET /a.txt HTTP/1.1" 200 3 "-" "-"`},
-		{"escapes", func(r *http.Request) {
-			r.RequestURI = "/\"\x00\xff"
-			r.Header.Set("User-Agent", "a\"b\\c\n\x1b[31m\x7fü")
-		}, 404, 10, `127.0.0.1 - - [20/Nov/2026:09:31:36 +0000] "GET /\x22\x00\xFF HTTP/1.1" 404 10 "-" "a\x22b\x5Cc\x0A\x1B[31m\x7F\xC3\xBC"`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var out memory
-			a := newAccessLog(&out)
-			a.now = func() time.Time { return time.Date(2026, 11, 20, 10, 31, 36, 5, time.FixedZone("", 3600)) }
-			r := request("GET", "/a.txt")
-			tt.change(r)
-			a.record(r, tt.status, tt.sent)
-			if got := out.String(); got != tt.want+"\n" {
-				t.Errorf("record = %s, want %s", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestRecordTimeGoesOn(t *testing.T) {
-	var out memory
-	a, now := newAccessLog(&out), time.Date(2026, 11, 20, 23, 59, 59, 0, time.UTC)
-	a.now = func() time.Time { return now }
-	for range 3 {
-		a.record(request("GET", "/"), 200, 1)
-		now = now.Add(time.Second / 2)
-	}
-	got := strings.Count(out.String(), "[20/Nov/2026:23:59:59 +0000]") == 2 && strings.Count(out.String(), "[21/Nov/2026:00:00:00 +0000]") == 1
-	if !got {
-		t.Errorf("records = %s, want two before midnight and one at it", out.String())
-	}
-}
-
-func TestRecordDoesNotAllocate(t *testing.T) {
-	r, b := request("GET", "/some/path?and=query"), make([]byte, 0, 512)
-	r.Header.Set("User-Agent", "Mozilla/5.0 (\"quoted\")")
-	if n := testing.AllocsPerRun(100, func() { b = appendRecord(b[:0], "now", r, 200, 12345) }); n != 0 {
-		t.Errorf("%v allocations for a record, want none", n)
-	}
-}
 
 func TestFront(t *testing.T) {
 	tests := []struct {
@@ -112,7 +48,7 @@ func TestFront(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var records memory
 			var text bytes.Buffer
-			f := &front{next: tt.handler, access: newAccessLog(&records), log: slog.New(slog.NewTextHandler(&text, nil))}
+			f := &front{guards: &guards{}, next: tt.handler, access: newAccessLog(&records, formatCombined), log: slog.New(slog.NewTextHandler(&text, nil))}
 			srv := httptest.NewServer(f)
 			status := 0
 			r, _ := http.NewRequest(tt.method, srv.URL, nil)
@@ -139,8 +75,55 @@ func TestFront(t *testing.T) {
 	}
 }
 
+// TestFrontKnowsTheClient says whose address is recorded, what handlers see of it, and what is left of headers that only a
+// trusted proxy may send.
+func TestFrontKnowsTheClient(t *testing.T) {
+	tests := []struct {
+		name    string
+		proxies trustedProxies
+		peer    string
+		record  string
+		kept    string // of X-Forwarded-For
+	}{
+		{"nobody trusted", trustedProxies{}, "127.0.0.1:5", "127.0.0.1 - ", ""},
+		{"another trusted", *trusting(t, "10.0.0.1"), "127.0.0.1:5", "127.0.0.1 - ", ""},
+		{"trusted", *trusting(t, "loopback"), "127.0.0.1:5", "192.0.2.7 - ", "192.0.2.7"},
+		{"unix socket", *trusting(t, "loopback"), "@", "- - ", ""},
+		{"trusted unix socket", *trusting(t, "unix"), "@", "192.0.2.7 - ", "192.0.2.7"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var records memory
+			f := &front{guards: &guards{proxies: tt.proxies}, access: newAccessLog(&records, formatCombined), log: slog.New(slog.DiscardHandler),
+				next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					setUser(wrapped{w}, "joe")
+					fmt.Fprint(w, clientOf(wrapped{w}, r), " ", r.Header.Get("X-Forwarded-For"))
+				})}
+			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = tt.peer
+			r.Header.Set("X-Forwarded-For", "192.0.2.7")
+			f.ServeHTTP(w, r)
+			if got := records.String(); !strings.HasPrefix(got, tt.record+"joe [") {
+				t.Errorf("record %q, want %q", got, tt.record)
+			}
+			client, _, _ := strings.Cut(tt.record, " ")
+			if client == "-" {
+				client = "invalid IP"
+			}
+			if got := w.Body.String(); got != client+" "+tt.kept {
+				t.Errorf("the handler sees %q, want %q and header %q", got, client, tt.kept)
+			}
+		})
+	}
+}
+
+// wrapped is what a handler between puts around a writer.
+type wrapped struct{ http.ResponseWriter }
+
+func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 func TestControllerReachesTheServer(t *testing.T) {
-	f := &front{log: slog.New(slog.DiscardHandler), next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	f := &front{guards: &guards{}, log: slog.New(slog.DiscardHandler), next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Errorf("Hijack() = %v", err)

@@ -25,14 +25,6 @@ import (
 
 const fileSize = 3 << 20
 
-// needs skips a test whose tool is missing.
-func needs(t *testing.T, tool, debianPackage string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		t.Skipf("%s is missing: install the package %s", tool, debianPackage)
-	}
-}
-
 // transferVariable makes TestTransfer run, under strace.
 const transferVariable = "GTWISTD_TEST_TRANSFER"
 
@@ -49,7 +41,7 @@ func TestTransfer(t *testing.T) {
 }
 
 func TestSendfile(t *testing.T) {
-	needs(t, "strace", "strace")
+	plugintest.NeedTool(t, "strace", "strace")
 	trace := filepath.Join(t.TempDir(), "trace")
 	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-e", "trace=sendfile", "-o", trace,
 		os.Args[0], "-test.run=^TestTransfer$", "-test.v")
@@ -77,7 +69,7 @@ func TestSendfile(t *testing.T) {
 }
 
 func TestCurl(t *testing.T) {
-	needs(t, "curl", "curl")
+	plugintest.NeedTool(t, "curl", "curl")
 	dir := directory(t, map[string]string{"a.txt": "0123456789", "sub/index.html": "<p>index"})
 	srv := plugintest.Start(t, web.Plugin(), "--port", "0", "--path", dir)
 	base := "http://" + srv.Addrs()[0].String()

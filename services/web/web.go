@@ -1,5 +1,6 @@
-// Package web is the plugin that serves a directory, or a single file, over HTTP. It owns the http.Server, the access log
-// and what becomes of a handler that panics; what a path means is the business of the packages below it.
+// Package web is the plugins that serve a site over HTTP and HTTPS. A site is a list of mounts: places in the space of URLs,
+// each with a kind that says what is there. This package owns the servers, the access log, who may ask for what, and what
+// becomes of a handler that panics; what a path means is the business of the packages below it.
 package web
 
 import (
@@ -7,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -16,50 +18,128 @@ import (
 )
 
 const (
-	defaultListen = "tcp:8080"
+	defaultListen    = "tcp:8080"
+	defaultListenTLS = "tcp:8443"
 
 	accessLogOwn = "log" // into the program's own log
 	accessLogOff = "off"
 )
 
-// Plugin returns the subcommand "web".
-func Plugin() plugins.Plugin {
+// Plugin returns the subcommand "web". A program of its own can add kinds of mounts; their names must be distinct, and none of
+// "static", "proxy" and "redirect".
+func Plugin(more ...Kind) plugins.Plugin {
 	return plugins.Plugin{
 		Name:    "web",
-		Summary: "serve a directory or a single file over HTTP",
+		Summary: "serve files, other servers and redirects over HTTP",
 		Scheme:  "http",
 		Example: "gtwistd -n web\n" +
 			"gtwistd -n web --port 8080 --path public\n" +
+			"gtwistd -n web --port auto --path public --live --open\n" +
+			"gtwistd -n web --mount /=static:public --mount /api=proxy:http://127.0.0.1:9000 --mount /old=redirect:/new\n" +
 			"gtwistd web --listen tcp:8080:interface=127.0.0.1 --listen unix:web.sock --path public --access-log access.log",
-		New: func() plugins.Maker { return &options{} },
+		New: func() plugins.Maker { return &options{more: more} },
+	}
+}
+
+// SecurePlugin returns the subcommand "ssl-web": the same with TLS on.
+func SecurePlugin(more ...Kind) plugins.Plugin {
+	return plugins.Plugin{
+		Name:    "ssl-web",
+		Summary: "serve files, other servers and redirects over HTTPS",
+		Scheme:  "http",
+		Example: "gtwistd -n ssl-web --path public\n" +
+			"gtwistd -n ssl-web --port 8443 --path public --certificate cert.pem --privkey key.pem\n" +
+			"gtwistd ssl-web --port 443 --path public --acme example.org --acme www.example.org --http 80 --redirect-http",
+		New: func() plugins.Maker { return &options{more: more, secure: true} },
 	}
 }
 
 // options is what the command line says. The paths are made absolute as it is read: afterwards the program may change
 // its directory (--rundir).
 type options struct {
-	port      string
-	portGiven *pflag.Flag // tells an empty port from none
-	listen    []string
-	path      filePath
-	static    static.Options
-	accessLog filePath
+	more   []Kind
+	secure bool // ssl-web
+	kinds  []Kind
+
+	port        string
+	portGiven   *pflag.Flag // tells an empty port from none
+	listen      []string
+	path        filePath
+	mounts      mountList
+	routePrefix string
+
+	static      static.Options // of mounts that do not say otherwise
+	staticFlags *pflag.FlagSet
+	common      common
+	commonFlags *pflag.FlagSet
+
+	tls    tlsOptions
+	guards guards
+
+	accessLog    filePath
+	accessFormat recordFormat
+	qr, open     bool
+	live         bool
 }
 
 // Flags implements plugins.Maker.
 func (o *options) Flags(fs *pflag.FlagSet) {
-	o.path = filePath{kind: "DIR|FILE", here: workingDirectory()}
+	var err error
+	if o.kinds, err = allKinds(o.more); err != nil {
+		panic(err) // a mistake of the program's author, found at its first start
+	}
+	o.siteFlags(fs)
+	o.staticFlags, o.commonFlags = newFlagSet(), newFlagSet()
+	o.static.Flags(o.staticFlags)
+	o.common.flags(o.commonFlags)
+	fs.AddFlagSet(o.staticFlags)
+	fs.AddFlagSet(o.commonFlags)
+	o.tls.flags(fs, o.secure)
+	o.guards.flags(fs)
 	o.accessLog = filePath{kind: "FILE|log|off", given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
-	fs.StringVarP(&o.port, "port", "p", "",
-		"listen on `PORT`: a number, or any endpoint that --listen takes (default 8080 without --listen)")
+	fs.Var(&o.accessLog, "access-log", "where to append one record per request: a file, log (the program's own log) or off")
+	fs.Var(&o.accessFormat, "access-format", "form of these records: combined (Apache's), or json, one object a line")
+	fs.BoolVar(&o.qr, "qr", false, "show the address that other devices reach as a QR code")
+	fs.BoolVar(&o.open, "open", false, "open the address in the browser")
+	fs.BoolVar(&o.live, "live", false, "let browsers reload a page when a file below a static mount changes; nothing is changed on the disk")
+}
+
+func newFlagSet() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	fs.SortFlags = false
+	return fs
+}
+
+func (o *options) siteFlags(fs *pflag.FlagSet) {
+	o.path = filePath{kind: "DIR|FILE", here: workingDirectory()}
+	o.mounts.kinds = o.kinds
+	port, _ := o.defaults()
+	fs.StringVarP(&o.port, "port", "p", "", fmt.Sprintf(
+		"listen on `PORT`: a number, auto for the first free one from %d on, or any endpoint that --listen takes (default %d without --listen)", port, port))
 	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil,
 		"listen on `ENDPOINT`, such as tcp:8080:interface=127.0.0.1 or unix:/run/web.sock; repeatable, and beside --port")
 	fs.Var(&o.path, "path",
-		"what to serve: the files below a directory, or one single file (default: the current directory)")
-	o.static.Flags(fs)
-	fs.Var(&o.accessLog, "access-log",
-		"where to append one record per request, in combined format: a file, log (the program's own log) or off")
+		"what to serve at /: the files below a directory, or one single file (default: the current directory, if there is no --mount)")
+	fs.Var(&o.mounts, "mount", "what to serve where, repeatable; the longest path wins, a host before it makes a virtual host. Kinds: "+o.kindList()+
+		". Options are those below that name no server-wide thing, and the kind's own")
+	fs.StringVar(&o.routePrefix, "route-prefix", "", "`PATH` to put before that of every mount, as behind a proxy that passes it on")
+}
+
+func (o *options) kindList() string {
+	var list []string
+	for _, k := range o.kinds {
+		list = append(list, k.Name+" ("+k.Summary+")")
+	}
+	return strings.Join(list, "; ")
+}
+
+// defaults are what is listened on when nothing is said.
+func (o *options) defaults() (port int, endpoint string) {
+	if o.tls.on(o.secure) {
+		return firstAutoPortTLS, defaultListenTLS
+	}
+	return firstAutoPort, defaultListen
 }
 
 // Make implements plugins.Maker.
@@ -67,8 +147,8 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &site{env: env, path: o.path.name()}
-	if err := o.open(ctx, s); err != nil {
+	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open}}
+	if err := o.openSite(ctx, s); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -81,48 +161,160 @@ func (o *options) check() error {
 		if o.port == "" {
 			reason, number = "no port", "leave the option out for 8080"
 		}
-		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: %s", o.port, reason), Suggestion: number + "; --port 0 takes a free one"}
+		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: %s", o.port, reason), Suggestion: number + "; --port 0 or auto takes a free one"}
 	}
-	return nil
+	if o.routePrefix != "" {
+		if err := checkPath(o.routePrefix); err != nil || o.routePrefix[0] != '/' {
+			return plugins.Usagef("--route-prefix %q: not a path such as /app", o.routePrefix)
+		}
+		o.routePrefix = strings.TrimSuffix(o.routePrefix, "/")
+	}
+	if err := o.guards.check(); err != nil {
+		return err
+	}
+	return o.tls.check(o.secure)
 }
 
 // maybeEndpoint leaves numbers, and all that has the marks of an endpoint or a path, to those who know more about them.
 func maybeEndpoint(s string) bool {
-	return strings.ContainsAny(s, `:/\=`) || s != "" && strings.Trim(s, "0123456789") == ""
+	return s == portAuto || strings.ContainsAny(s, `:/\=`) || s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// open fills s, from what is most likely to be wrong to what others can see.
-func (o *options) open(ctx context.Context, s *site) (err error) {
-	s.files, err = static.New(static.Config{Path: o.path.path(), Options: o.static, Private: s.env.Private, Pool: s.env.Pool, Log: s.env.Log})
-	var usage *plugins.UsageError
-	switch {
-	case errors.As(err, &usage):
+// openSite fills s, from what is most likely to be wrong to what others can see.
+func (o *options) openSite(ctx context.Context, s *site) (err error) {
+	if err := o.makeMounts(ctx, s); err != nil {
 		return err
-	case err != nil:
-		return fmt.Errorf("--path %q: %w", s.path, err)
 	}
 	if s.access, err = o.openAccessLog(s.env); err != nil {
 		return err
 	}
-	for _, spec := range o.endpoints() {
-		l, err := s.env.Listen(ctx, spec)
-		if err != nil {
+	if s.tls, err = o.tls.make(ctx, s.env, o.secure); err != nil {
+		return err
+	}
+	if o.live {
+		if err := s.watch(o.routePrefix); err != nil {
 			return err
 		}
-		s.listeners = append(s.listeners, l)
+	}
+	return o.bind(ctx, s)
+}
+
+// makeMounts makes what the command line mounts; without a word about it, that is the current directory.
+func (o *options) makeMounts(ctx context.Context, s *site) error {
+	specs := o.mounts.list
+	if o.path.given != "" || len(specs) == 0 {
+		root := mountSpec{kind: "static", arg: o.path.path(), given: ""}
+		specs = append([]mountSpec{root}, specs...)
+	}
+	for i := range specs {
+		spec := &specs[i]
+		spec.path = o.routePrefix + spec.path
+		m, err := o.makeMount(ctx, spec, s.env)
+		if err != nil {
+			return o.blame(spec, err)
+		}
+		for _, other := range s.mounts {
+			if other.host == m.host && other.path == m.path {
+				return errors.Join(m.close(), plugins.Usagef("%s: %s is taken already", spec.name(), m.place()))
+			}
+		}
+		s.mounts = append(s.mounts, m)
+		s.router.add(m)
 	}
 	return nil
 }
 
-func (o *options) endpoints() []string {
-	list := o.listen
-	if o.port != "" {
-		list = append([]string{o.port}, list...)
+// blame says which option an error is about.
+func (o *options) blame(spec *mountSpec, err error) error {
+	var usage *plugins.UsageError
+	switch {
+	case errors.As(err, &usage) && spec.given == "":
+		return err
+	case errors.As(err, &usage):
+		return &plugins.UsageError{Reason: spec.name() + ": " + usage.Reason, Suggestion: usage.Suggestion}
+	case spec.given == "":
+		return fmt.Errorf("--path %q: %w", o.path.name(), err)
 	}
-	if len(list) == 0 {
-		list = []string{defaultListen}
+	return fmt.Errorf("%s: %w", spec.name(), err)
+}
+
+func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.Env) (*mount, error) {
+	kind, _ := kindOf(o.kinds, spec.kind)
+	maker, flags, defaults := kind.New(), newFlagSet(), newFlagSet()
+	var own common
+	own.flags(flags)
+	defaults.AddFlagSet(o.commonFlags)
+	if spec.kind == "static" {
+		defaults.AddFlagSet(o.staticFlags)
 	}
-	return list
+	maker.Flags(flags)
+	if err := spec.apply(flags, defaults); err != nil {
+		return nil, err
+	}
+	if o.live && spec.kind == "static" {
+		if err := flags.Set("memory", "0"); err != nil { // a browser comes back within milliseconds of a change
+			return nil, err
+		}
+	}
+	m := &mount{spec: spec, host: spec.host, path: spec.path}
+	var err error
+	if m.users, err = own.users(ctx, env); err != nil {
+		return nil, err
+	}
+	header := own.header()
+	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header}, env); err != nil {
+		return nil, err
+	}
+	m.handler = own.wrap(m.inner, header, m.users, env)
+	if files, ok := m.inner.(*static.Handler); ok && own.plain() {
+		m.files = files
+	}
+	return m, nil
+}
+
+// bind opens the listeners.
+func (o *options) bind(ctx context.Context, s *site) error {
+	listen := s.env.Listen
+	if s.tls != nil {
+		listen = func(ctx context.Context, spec string) (net.Listener, error) {
+			return s.env.ListenTLS(ctx, spec, s.tls.Config)
+		}
+	}
+	port, endpoint := o.defaults()
+	specs := o.listen
+	switch {
+	case o.port == portAuto:
+		env := *s.env
+		env.Listen = listen
+		l, err := listenAuto(ctx, &env, port, func(port int) string { return fmt.Sprintf("tcp:%d", port) })
+		if err != nil {
+			return err
+		}
+		s.main.listeners = append(s.main.listeners, l)
+	case o.port != "":
+		specs = append([]string{o.port}, specs...)
+	case len(specs) == 0:
+		specs = []string{endpoint}
+	}
+	for _, spec := range specs {
+		l, err := listen(ctx, spec)
+		if err != nil {
+			return suggestAuto(err)
+		}
+		s.main.listeners = append(s.main.listeners, l)
+	}
+	for _, spec := range o.tls.http {
+		l, err := s.env.Listen(ctx, spec)
+		if err != nil {
+			return err
+		}
+		if o.tls.redirects() {
+			s.plain.listeners = append(s.plain.listeners, l)
+		} else {
+			s.main.listeners = append(s.main.listeners, l)
+		}
+	}
+	return nil
 }
 
 func (o *options) openAccessLog(env *plugins.Env) (*accessLog, error) {
@@ -139,5 +331,5 @@ func (o *options) openAccessLog(env *plugins.Env) (*accessLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--access-log %q: %w", o.accessLog.given, err)
 	}
-	return newAccessLog(w), nil
+	return newAccessLog(w, o.accessFormat), nil
 }

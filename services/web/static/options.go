@@ -2,7 +2,9 @@ package static
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -19,6 +21,22 @@ type Options struct {
 	Listing Listing
 	// Hidden shows names that begin with a dot.
 	Hidden bool
+	// SPA is a file, as a path below the root, that is sent with 200 for pages that do not exist. Empty means none.
+	SPA string
+	// NotFound is a file, as a path below the root, that is sent with 404. Empty means a line of text.
+	NotFound string
+	// CleanURLs serves page.html as page, and sends those who ask for page.html there.
+	CleanURLs bool
+	// MIMETypes are media types that differ from the built-in ones.
+	MIMETypes MIMETypes
+	// CacheControl are the values of that header by name.
+	CacheControl CacheRules
+	// Precompressed sends page.html.zst, .br or .gz instead of page.html to who can read it.
+	Precompressed bool
+	// Compress compresses what may become shorter.
+	Compress bool
+	// Memory is how many bytes of small files are kept in memory; 0 means none.
+	Memory plugins.Size
 	// Archive answers ?archive=tar.gz, tar or zip at a directory with all that is below it, whatever Listing says.
 	Archive bool
 	// Upload takes new files, by PUT and by a form.
@@ -29,12 +47,24 @@ type Options struct {
 	UploadMax plugins.Size
 }
 
+const defaultMemory = 64 << 20 // bytes
+
 // Flags binds the options, with their defaults.
 func (o *Options) Flags(fs *pflag.FlagSet) {
 	o.Listing = ListAuto
 	fs.StringArrayVar(&o.Index, "index", []string{"index.html", "index.htm"},
 		"send the file `NAME` for the directory it is in; repeatable, the first that exists wins; --index= means none")
 	fs.Var(&o.Listing, "listing", "which directories are listed: auto lists those without an index file, on lists all, off none (404)")
+	fs.StringVar(&o.SPA, "spa", "", "send `FILE`, such as index.html, with status 200 for pages that do not exist (single-page applications)")
+	fs.StringVar(&o.NotFound, "not-found", "", "send `FILE`, such as 404.html, with status 404 for what does not exist")
+	fs.BoolVar(&o.CleanURLs, "clean-urls", false, "serve page.html as /page, and send /page.html there")
+	fs.VarP(&o.MIMETypes, "mime-type", "m", "media type of names that end with .EXT, or of those without a known ending; repeatable")
+	fs.Var(&o.CacheControl, "cache-control", "Cache-Control header of files whose name matches, such as '*.css=max-age=3600', or whose path does, such as "+
+		"'assets/**=max-age=31536000, immutable'; repeatable, the first that matches counts")
+	fs.BoolVar(&o.Precompressed, "precompressed", false, "send FILE.zst, FILE.br or FILE.gz, if it is there and not older, instead of FILE to clients that can read it")
+	fs.BoolVar(&o.Compress, "compress", false, "compress text and the like with zstd or gzip for clients that can read it")
+	o.Memory = defaultMemory
+	fs.Var(&o.Memory, "memory", "keep up to this much of small files in memory; 0 for none")
 	fs.BoolVar(&o.Hidden, "hidden", false, "show and serve names that begin with a dot too, not just .well-known")
 	fs.BoolVar(&o.Archive, "archive", false,
 		"answer ?archive=tar.gz (or tar, zip) at a directory with all files below it in one, also where --listing would show none")
@@ -54,10 +84,39 @@ func (o Options) check() (Options, error) {
 			return o, plugins.Usagef("--index %q: not the name of a file in each directory", name)
 		}
 	}
+	for option, file := range map[string]*string{"spa": &o.SPA, "not-found": &o.NotFound} {
+		if *file == "" {
+			continue
+		}
+		name, slash, ok := localName("/"+strings.TrimPrefix(*file, "/"), true)
+		if !ok || slash {
+			return o, plugins.Usagef("--%s %q: not a file below the directory that is served", option, *file)
+		}
+		*file = name
+	}
 	if o.UploadOverwrite && !o.Upload {
 		return o, &plugins.UsageError{Reason: "--upload-overwrite: nothing is uploaded", Suggestion: "add --upload"}
 	}
 	return o, nil
+}
+
+// cleaned is the name of a page for --clean-urls; that of an index file is its directory's.
+func (o *Options) cleaned(name string) string {
+	dir, base := path.Split(name)
+	if slices.Contains(o.Index, base) && o.Listing != ListOn {
+		return dir
+	}
+	return strings.TrimSuffix(name, pageSuffix)
+}
+
+// cacheControl is the value of that header for a file, "" if there is none.
+func (o *Options) cacheControl(name string) string {
+	for _, rule := range o.CacheControl {
+		if rule.pattern.matches(name) {
+			return rule.value
+		}
+	}
+	return ""
 }
 
 // isName says whether a name is one of a file in a directory, and no path.

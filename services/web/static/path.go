@@ -48,13 +48,27 @@ func localName(p string, showHidden bool) (name string, slash, ok bool) {
 	return name, strings.HasSuffix(p, "/"), true
 }
 
+// keyOf is the path, without its first slash, that localName turns into a name.
+func keyOf(name string, slash bool) string {
+	switch {
+	case name == "." && slash:
+		return ""
+	case slash:
+		return name + "/"
+	}
+	return name
+}
+
 // hidden says whether a name is kept from clients unless they are to be shown, in requests and listings alike.
 func hidden(name string) bool { return strings.HasPrefix(name, ".") && name != ".well-known" }
 
-// redirect sends the client to the same directory with its slash. The target begins with exactly one slash and has its
+// redirect sends the client to another name below the root: that of a directory ends with a slash. The target begins with exactly one slash and has its
 // backslashes encoded: with two, or one of each, browsers would take the first segment for a host.
 func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, name string) {
-	target := url.URL{Path: path.Join("/", h.config.Prefix, name) + "/", RawQuery: r.URL.RawQuery}
+	if name == "./" {
+		name = ""
+	}
+	target := url.URL{Path: h.config.Prefix + "/" + name, RawQuery: r.URL.RawQuery}
 	w.Header().Set("Location", target.String())
 	refuse(w, http.StatusMovedPermanently)
 }

@@ -11,7 +11,7 @@ import (
 // error is errCondition.
 func conditions(header http.Header, info fs.FileInfo) error {
 	if tags := header.Values("If-Match"); len(tags) > 0 {
-		if info == nil || !hasTag(tags, etag(info), false) {
+		if info == nil || !hasTag(tags, etagOf(info, identity), false) {
 			return errCondition
 		}
 	} else if since, err := http.ParseTime(header.Get("If-Unmodified-Since")); err == nil && info != nil {
@@ -19,7 +19,7 @@ func conditions(header http.Header, info fs.FileInfo) error {
 			return errCondition
 		}
 	}
-	if tags := header.Values("If-None-Match"); len(tags) > 0 && info != nil && hasTag(tags, etag(info), true) {
+	if tags := header.Values("If-None-Match"); len(tags) > 0 && info != nil && hasTag(tags, etagOf(info, identity), true) {
 		return errCondition
 	}
 	return nil

@@ -8,7 +8,6 @@ package static
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -32,9 +31,6 @@ const (
 	retryAfter = "1"
 )
 
-//go:embed listing.html
-var listingHTML string
-
 // Config says what a Handler serves.
 type Config struct {
 	// Path is a directory or a regular file. Symbolic links in Path itself are followed, at New and again at Reload; a
@@ -45,6 +41,8 @@ type Config struct {
 	Prefix string
 	// Options are what a person can say about it.
 	Options Options
+	// Header is part of the answers of Hot. Whoever calls ServeHTTP sets it there, before.
+	Header http.Header
 	// Private reports whether an absolute path is kept from clients as a hidden name is; nil means that none is. A single
 	// file is served all the same.
 	Private func(path string) bool
@@ -60,6 +58,7 @@ type Handler struct {
 	layout layout
 	pages  sync.Pool     // of *[]byte, for a chunk of a listing
 	large  chan struct{} // holds one for each large listing under way
+	hot    *hotCache     // nil means that nothing is kept in memory
 
 	archives    chan struct{} // holds one for each archive under way
 	crossOrigin http.CrossOriginProtection
@@ -79,14 +78,27 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.checkPages(&c.Options); err != nil {
+		_ = t.root.Close()
+		return nil, err
+	}
 	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings), archives: make(chan struct{}, archivesAtOnce)}
 	h.pages.New = func() any {
 		b := make([]byte, 0, pageChunk+maxRow)
 		return &b
 	}
+	if c.Options.Memory > 0 {
+		h.hot = newHotCache(int64(c.Options.Memory))
+	}
 	h.tree.Store(t)
 	return h, nil
 }
+
+// Path returns the path as it was given, which may be a link.
+func (h *Handler) Path() string { return h.config.Path }
+
+// Hidden reports whether names that begin with a dot are served.
+func (h *Handler) Hidden() bool { return h.config.Options.Hidden }
 
 // Root returns the absolute path that is served now, with all symbolic links resolved.
 func (h *Handler) Root() string { return h.tree.Load().path }
@@ -104,7 +116,11 @@ func (h *Handler) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.tree.Swap(t).root.Close()
+	before := h.tree.Swap(t)
+	if h.hot != nil {
+		h.hot.clear()
+	}
+	return before.root.Close()
 }
 
 // Close releases the directory. Requests after it are answered with 404.
@@ -141,45 +157,84 @@ func (h *Handler) allowed() string {
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	name, slash, ok := h.localName(r.URL.Path)
-	if !ok {
-		refuse(w, http.StatusNotFound)
-		return
+	err := notExist(r.URL.Path)
+	if ok {
+		err = h.answer(w, r, name, slash)
 	}
-	for {
-		t := h.tree.Load()
-		err := h.answer(w, r, t, name, slash)
-		switch {
-		case err == nil:
-			return
-		case errors.Is(err, fs.ErrClosed) && h.tree.Load() != t:
-			// A reload closed the root after Load: there is a newer one.
-		default:
-			h.fail(w, r, err)
-			return
-		}
+	if err != nil {
+		h.fail(w, r, err)
 	}
 }
 
-// answer sends what t has by that name. An error means that nothing has been written.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, t *tree, name string, slash bool) error {
+// answer sends what the tree has by that name. An error means that nothing has been written.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, name string, slash bool) error {
+	for {
+		t := h.tree.Load()
+		err := h.answerFrom(w, r, t, name, slash)
+		if err == nil || !errors.Is(err, fs.ErrClosed) || h.tree.Load() == t {
+			return err
+		}
+		// A reload closed the root after Load: there is a newer one.
+	}
+}
+
+func (h *Handler) answerFrom(w http.ResponseWriter, r *http.Request, t *tree, name string, slash bool) error {
 	if slash && h.archiveWanted(r) {
 		return h.archive(w, r, t, name)
 	}
-	var res resource
-	err := h.config.Pool.Do(r.Context(), func() (err error) {
-		res, err = t.find(name, slash, &h.config.Options)
+	v, res, err := h.find(r, t, name, slash)
+	if err != nil {
 		return err
+	}
+	return h.deliver(w, r, t, name, v, &res)
+}
+
+// find returns what the name stands for, from memory if it is there.
+func (h *Handler) find(r *http.Request, t *tree, name string, slash bool) (v *variant, res resource, err error) {
+	accept := r.Header.Get("Accept-Encoding")
+	found := false
+	if h.hot != nil {
+		key := keyOf(name, slash)
+		rec := h.hot.get([]byte(key))
+		if found = rec == nil || !rec.usable(h.hot.now()); found {
+			if rec, res, err = h.fetch(r.Context(), t, key, name, slash, rec); err != nil {
+				return nil, resource{}, err
+			}
+		}
+		if len(rec.variants) > 0 {
+			rec.used.Store(int64(h.hot.now()))
+			return rec.choose([]byte(accept)), resource{}, nil
+		}
+	}
+	if found && !h.config.Options.Precompressed {
+		return nil, res, nil
+	}
+	err = h.config.Pool.Do(r.Context(), func() (err error) {
+		if !found {
+			if res, err = t.find(name, slash, &h.config.Options); err != nil {
+				return err
+			}
+		}
+		return t.prefer(&res, accept, &h.config.Options)
 	})
+	if err != nil {
+		res.close()
+		return nil, resource{}, err
+	}
+	return nil, res, nil
+}
+
+// deliver sends v, or else res, which it closes.
+func (h *Handler) deliver(w http.ResponseWriter, r *http.Request, t *tree, name string, v *variant, res *resource) error {
+	defer res.close()
 	switch {
-	case err != nil:
-		return err
+	case v != nil:
+		v.serve(w, r)
 	case res.file != nil:
-		defer res.file.Close()
-		res.serve(w, r)
-	case res.moved:
-		h.redirect(w, r, name)
+		h.serve(w, r, res)
+	case res.moved != "":
+		h.redirect(w, r, res.moved)
 	default:
-		defer res.dir.Close()
 		return h.list(w, r, &listing{tree: t, name: name, dir: res.dir, hidden: h.config.Options.Hidden})
 	}
 	return nil
@@ -196,6 +251,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
+	}
+	if status == http.StatusNotFound && h.fallBack(w, r) {
+		return
 	}
 	refuse(w, status)
 }

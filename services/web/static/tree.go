@@ -7,6 +7,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
+
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 // tree is the opened directory that is served, or the directory of the one file that is.
@@ -92,34 +95,56 @@ func openFile(file, name string) (*tree, error) {
 // find returns what name stands for. It makes blocking calls only, for the pool.
 func (t *tree) find(name string, slash bool, o *Options) (resource, error) {
 	if t.file != "" {
-		return t.findOnly(name, slash)
+		return t.findOnly(name, slash, o)
 	}
 	if t.isPrivate(name) {
 		return resource{}, notExist(name)
 	}
 	info, err := t.root.Stat(name)
 	switch {
+	case o.CleanURLs && !slash && errors.Is(err, fs.ErrNotExist) && !t.isPrivate(name+pageSuffix):
+		return t.regular(name+pageSuffix, path.Base(name)+pageSuffix, o)
 	case err != nil:
 		return resource{}, err
 	case info.IsDir() && slash:
 		return t.directory(name, o)
 	case info.IsDir():
-		return resource{moved: true}, nil
+		return resource{moved: name + "/"}, nil
 	case slash:
 		return resource{}, notExist(name)
+	case o.CleanURLs && strings.HasSuffix(name, pageSuffix) && name != o.SPA && name != o.NotFound:
+		return resource{moved: o.cleaned(name)}, nil
 	}
-	return t.regular(name, path.Base(name))
+	return t.regular(name, path.Base(name), o)
 }
+
+// checkPages says whether the files that stand for others are there.
+func (t *tree) checkPages(o *Options) error {
+	for _, page := range []struct{ option, file string }{{"spa", o.SPA}, {"not-found", o.NotFound}} {
+		if page.file == "" {
+			continue
+		}
+		f, _, err := t.open(page.file)
+		if err != nil {
+			return plugins.Usagef("--%s %q: no such file below the directory that is served", page.option, page.file)
+		}
+		_ = f.Close() // it was only looked for
+	}
+	return nil
+}
+
+// pageSuffix is what --clean-urls leaves out.
+const pageSuffix = ".html"
 
 func (t *tree) isPrivate(name string) bool {
 	return t.private != nil && t.private(filepath.Join(t.path, name))
 }
 
-func (t *tree) findOnly(name string, slash bool) (resource, error) {
+func (t *tree) findOnly(name string, slash bool, o *Options) (resource, error) {
 	if name != "." && (name != t.name || slash) {
 		return resource{}, notExist(name)
 	}
-	res, err := t.regular(t.file, t.name)
+	res, err := t.regular(t.file, t.name, o)
 	if name == "." {
 		res.saveAs = t.name
 	}
@@ -132,7 +157,7 @@ func (t *tree) directory(dir string, o *Options) (resource, error) {
 		if o.Listing == ListOn {
 			break
 		}
-		res, err := t.regular(path.Join(dir, name), name)
+		res, err := t.regular(path.Join(dir, name), name, o)
 		if err == nil || statusOf(err) != http.StatusNotFound {
 			return res, err
 		}
@@ -144,17 +169,57 @@ func (t *tree) directory(dir string, o *Options) (resource, error) {
 	return resource{dir: d}, err
 }
 
-func (t *tree) regular(file, name string) (resource, error) {
+func (t *tree) regular(file, name string, o *Options) (resource, error) {
 	f, info, err := t.open(file)
 	if err != nil {
 		return resource{}, err
 	}
-	kind, err := contentType(name, f)
+	kind, err := o.contentType(name, f)
 	if err != nil {
 		_ = f.Close()
 		return resource{}, err
 	}
-	return resource{file: f, info: info, contentType: kind}, nil
+	return resource{file: f, info: info, name: file, contentType: kind, coding: identity, vary: o.Precompressed}, nil
+}
+
+// side opens the file that holds res in a coding, if there is one and it is not older. It is nil if there is none.
+func (t *tree) side(res *resource, c coding, o *Options) (*os.File, fs.FileInfo, error) {
+	if !o.Precompressed || t.isPrivate(res.name+sideSuffixes[c]) {
+		return nil, nil, nil
+	}
+	f, info, err := t.open(res.name + sideSuffixes[c])
+	switch {
+	case err != nil && statusOf(err) == http.StatusNotFound:
+		return nil, nil, nil
+	case err != nil:
+		return nil, nil, err
+	case info.ModTime().Before(res.info.ModTime()):
+		return nil, nil, f.Close()
+	}
+	return f, info, nil
+}
+
+// prefer exchanges the file of res for the side file that the client likes best.
+func (t *tree) prefer(res *resource, accept string, o *Options) error {
+	if res.file == nil || !o.Precompressed {
+		return nil
+	}
+	for left := codingSet(1<<codings - 1); ; {
+		c := left.best([]byte(accept))
+		if c == identity {
+			return nil
+		}
+		f, info, err := t.side(res, c, o)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			_ = res.file.Close() // it was only read from
+			res.file, res.info, res.coding = f, info, c
+			return nil
+		}
+		left &^= 1 << c
+	}
 }
 
 // open opens a regular file and nothing else. It looks before it opens, as opening a device may do something, and again

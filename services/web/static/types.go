@@ -3,7 +3,6 @@ package static
 import (
 	"io"
 	"net/http"
-	"path"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,8 +15,8 @@ const (
 
 // contentType returns the media type of a file by its name, the same on every machine. A name without a known extension
 // is plain text or binary data by its first bytes: never HTML, which would run scripts.
-func contentType(name string, file io.ReaderAt) (string, error) {
-	if t, ok := mediaTypes[strings.ToLower(path.Ext(name))]; ok {
+func (o *Options) contentType(name string, file io.ReaderAt) (string, error) {
+	if t, ok := o.MIMETypes.of(name); ok {
 		return t, nil
 	}
 	var buf [sniffLength]byte

@@ -100,7 +100,7 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
-	header.Set("Etag", etag(u.info))
+	header.Set("Etag", etagOf(u.info, identity))
 	if u.created {
 		header.Set("Location", h.location(path.Join(u.dir, u.name)))
 		w.WriteHeader(http.StatusCreated)

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/gtwistd/gtwistd/plugins"
+	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/web/static"
 )
 
@@ -551,7 +552,7 @@ func TestUploadNeedsADirectory(t *testing.T) {
 }
 
 func TestUploadByCurl(t *testing.T) {
-	needs(t, "curl", "curl")
+	plugintest.NeedTool(t, "curl", "curl")
 	dir := tree(t, map[string]string{"sub/": ""})
 	addr := uploading(t, static.Config{Path: dir})
 	base := "http://" + addr.String()

@@ -1,0 +1,237 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// common are the options that every mount has, whatever its kind.
+type common struct {
+	auth    filePath
+	realm   realm
+	rate    requestRate
+	headers headerList
+	origins originList
+	maxBody plugins.Size
+}
+
+// flags binds the options.
+func (c *common) flags(fs *pflag.FlagSet) {
+	c.auth = filePath{kind: "FILE"}
+	fs.Var(&c.auth, "auth", "ask for a name and password of this htpasswd file (gtwistd hash-password NAME makes its lines)")
+	fs.Var(&c.realm, "auth-realm", "what the password is for, as browsers say it")
+	fs.Var(&c.rate, "rate-limit", "requests that a client may make on average and, behind the colon, at once; more are answered with 429")
+	fs.Var(&c.headers, "add-header", "header of every answer; repeatable")
+	fs.Var(&c.origins, "cors", "let the scripts of other sites read the answers: --cors for all of them, --cors=ORIGIN for one; repeatable")
+	fs.Lookup("cors").NoOptDefVal = anyOrigin
+	fs.Var(&c.maxBody, "max-body", "refuse requests with a larger body with 413; 0 for no limit of its own")
+}
+
+// header is what every answer of the mount has.
+func (c *common) header() http.Header {
+	h := http.Header{}
+	for _, field := range c.headers {
+		h.Add(field.name, field.value)
+	}
+	switch {
+	case len(c.origins) == 0:
+	case slices.Contains(c.origins, anyOrigin):
+		h.Set("Access-Control-Allow-Origin", anyOrigin)
+		h.Set("Access-Control-Expose-Headers", exposed)
+	default:
+		h.Add("Vary", "Origin")
+	}
+	return h
+}
+
+// exposed are the headers that the scripts of other sites may read besides the few that they always may.
+const exposed = "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag, Location"
+
+// plain says whether an answer depends on nothing but what was asked for, so that it can come from memory.
+func (c *common) plain() bool {
+	return c.auth.given == "" && c.rate.count == 0 && (len(c.origins) == 0 || slices.Contains(c.origins, anyOrigin))
+}
+
+// wrap puts around a handler what the options say. users is nil if there is no password file.
+func (c *common) wrap(next http.Handler, header http.Header, users plugins.Users, env *plugins.Env) http.Handler {
+	if c.maxBody > 0 {
+		next = limitBody(next, int64(c.maxBody))
+	}
+	if users != nil {
+		next = newBasicAuth(next, users, c.realm, env.Log)
+	}
+	if len(c.origins) > 0 {
+		next = &crossOrigin{next, c.origins}
+	}
+	next = newRateLimit(next, c.rate)
+	if len(header) == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := w.Header()
+		for name, values := range header {
+			to[name] = slices.Clone(values)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// users opens the password file, if there is one.
+func (c *common) users(_ context.Context, env *plugins.Env) (plugins.Users, error) {
+	if c.auth.given == "" {
+		if c.realm != "" {
+			return nil, &plugins.UsageError{Reason: "--auth-realm without --auth: nobody is asked for a password", Suggestion: "add --auth FILE"}
+		}
+		return nil, nil
+	}
+	users, err := env.Users(c.auth.path())
+	if err != nil {
+		return nil, fmt.Errorf("--auth %q: %w", c.auth.given, err)
+	}
+	return users, nil
+}
+
+// limitBody answers requests with more than n bytes of body with 413 as soon as that is known.
+func limitBody(next http.Handler, n int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > n {
+			w.Header().Set("Connection", "close") // the body stays unread
+			http.Error(w, fmt.Sprintf("%s: at most %d bytes", http.StatusText(http.StatusRequestEntityTooLarge), n), http.StatusRequestEntityTooLarge)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, n)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// anyOrigin lets every site read the answers.
+const anyOrigin = "*"
+
+// crossOrigin answers what browsers ask on behalf of other sites' scripts (Fetch standard, section "CORS protocol").
+// Credentials are never allowed: with them, every site could use what a browser knows.
+type crossOrigin struct {
+	next    http.Handler
+	origins originList
+}
+
+// ServeHTTP implements http.Handler.
+func (c *crossOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	allowed := slices.Contains(c.origins, anyOrigin)
+	if !allowed && slices.Contains(c.origins, origin) {
+		allowed = true
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Expose-Headers", exposed)
+	}
+	method := r.Header.Get("Access-Control-Request-Method")
+	if r.Method != http.MethodOptions || origin == "" || method == "" {
+		c.next.ServeHTTP(w, r)
+		return
+	}
+	if allowed { // a preflight: what is asked for is allowed as far as we are concerned, and answered like anything else
+		w.Header().Set("Access-Control-Allow-Methods", method)
+		if names := r.Header.Get("Access-Control-Request-Headers"); names != "" {
+			w.Header().Set("Access-Control-Allow-Headers", names)
+		}
+		w.Header().Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// originList is a flag value: origins as browsers send them, or "*".
+type originList []string
+
+// Set implements pflag.Value.
+func (l *originList) Set(s string) error {
+	u, err := url.Parse(s)
+	if s != anyOrigin && (err != nil || u.Host == "" || s != u.Scheme+"://"+u.Host) {
+		return errors.New("not an origin such as https://example.org, without a path")
+	}
+	*l = append(*l, strings.ToLower(s))
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *originList) String() string { return strings.Join(*l, "\n") }
+
+// Type implements pflag.Value.
+func (l *originList) Type() string { return "ORIGIN" }
+
+// Append implements pflag.SliceValue.
+func (l *originList) Append(s string) error { return l.Set(s) }
+
+// Replace implements pflag.SliceValue.
+func (l *originList) Replace(list []string) error {
+	*l = nil
+	return setEach(l, list)
+}
+
+// GetSlice implements pflag.SliceValue.
+func (l *originList) GetSlice() []string { return *l }
+
+// headerList is a flag value: header fields.
+type headerList []headerField
+
+type headerField struct{ name, value string }
+
+// framing are the headers that belong to the message and not to what it carries.
+var framing = []string{"Connection", "Content-Length", "Date", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// Set implements pflag.Value.
+func (l *headerList) Set(s string) error {
+	name, value, found := strings.Cut(s, ":")
+	name, value = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)), strings.Trim(value, " \t")
+	switch {
+	case !found || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }):
+		return errors.New("not of the form Name: value")
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		return errors.New("a control character in the value")
+	case slices.Contains(framing, name):
+		return fmt.Errorf("%s is set by the server itself", name)
+	}
+	*l = append(*l, headerField{name, value})
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *headerList) String() string { return strings.Join(l.GetSlice(), "\n") }
+
+// Type implements pflag.Value.
+func (l *headerList) Type() string { return "'NAME: VALUE'" }
+
+// Append implements pflag.SliceValue.
+func (l *headerList) Append(s string) error { return l.Set(s) }
+
+// Replace implements pflag.SliceValue.
+func (l *headerList) Replace(list []string) error {
+	*l = nil
+	return setEach(l, list)
+}
+
+// GetSlice implements pflag.SliceValue.
+func (l *headerList) GetSlice() []string {
+	var list []string
+	for _, field := range *l {
+		list = append(list, field.name+": "+field.value)
+	}
+	return list
+}
+
+func setEach(v pflag.Value, list []string) error {
+	for _, s := range list {
+		if err := v.Set(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}

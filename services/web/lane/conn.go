@@ -1,0 +1,386 @@
+package lane
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// conn is a connection, to the lane and to the http.Server alike. What the latter reads are whole heads, one at a time: when it
+// asks for another one, the lane first answers what it can.
+//
+// Read is called by one goroutine at a time, which is the http.Server's contract with itself; so are the fields that it uses.
+type conn struct {
+	net.Conn // as accepted; the methods of *tls.Conn if it is one
+	lane     *Lane
+	tls      *tls.Conn       // nil without TLS
+	raw      syscall.RawConn // nil if there is none, or if reading there would go past somebody's buffer
+	client   netip.Addr      // the peer's address; invalid for a unix socket
+	network  netip.Addr      // what its connections count for
+
+	readNow func(fd uintptr) bool // made once, as it would be allocated each time
+
+	buf     *[]byte // nil when nothing is there
+	r, w    int     // (*buf)[r:w] is what has not been given away
+	readErr error   // of readNow
+	ahead   int     // how much of the next head net/http has already
+	due     int64   // how much of its request net/http has not got yet
+	idle    bool    // net/http waits for the next request
+	served  bool    // there has been a request
+
+	readBy  atomic.Int64 // Unix time in ns of the deadline for reading that await set; 0 after any other
+	writeBy atomic.Int64
+	handler atomic.Bool // a handler has set a deadline for writing, which stays
+
+	request Request
+	state   atomic.Int32
+	closing sync.Once
+}
+
+// The states of a connection, as far as a stop and http.Server.Shutdown are concerned.
+const (
+	fresh     = iota // no request has come
+	waiting          // for a request
+	reading          // a head
+	answering        // from memory
+	given            // to net/http
+	ended
+)
+
+// based is what the http.Server gets of us.
+type based interface {
+	net.Conn
+	base() *conn
+}
+
+func (c *conn) base() *conn { return c }
+
+// secure is a connection under TLS. The http.Server finds the state in it.
+type secure struct{ *conn }
+
+// ConnectionState tells the http.Server about TLS.
+func (s secure) ConnectionState() tls.ConnectionState { return s.tls.ConnectionState() }
+
+func (l *Lane) newConn(nc net.Conn) *conn {
+	c := &conn{Conn: nc, lane: l}
+	c.tls, _ = nc.(*tls.Conn)
+	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+		ip := ap.Addr().Unmap().WithZone("")
+		c.client, c.network = ip, ip
+		if ip.Is6() {
+			prefix, _ := ip.Prefix(64)
+			c.network = prefix.Addr()
+		}
+	}
+	if s, ok := nc.(syscall.Conn); ok && c.tls == nil && canTryRead {
+		c.raw, _ = s.SyscallConn() // without it, Read does
+	}
+	c.readNow = c.tryRead
+	return c
+}
+
+// run is what a connection does before it needs the http.Server.
+func (c *conn) run() {
+	nc := c.first()
+	if nc == nil || !c.lane.handOver(c, nc) {
+		c.closeNow()
+	}
+}
+
+// first returns the connection as the http.Server is to have it, with a request for it, or nil if there is none.
+func (c *conn) first() net.Conn {
+	if c.tls != nil {
+		if err := c.shakeHands(); err != nil {
+			c.explainHandshake(err)
+			return nil
+		}
+		if c.tls.ConnectionState().NegotiatedProtocol == "h2" {
+			return c.tls
+		}
+	}
+	switch {
+	case c.next() != nil:
+		return nil
+	case c.tls != nil:
+		return secure{c}
+	}
+	return c
+}
+
+func (c *conn) shakeHands() error {
+	ctx := context.Background()
+	if limit := c.lane.config.HeaderTimeout; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	return c.tls.HandshakeContext(ctx)
+}
+
+// explainHandshake answers those who speak HTTP without TLS.
+func (c *conn) explainHandshake(err error) {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && bytes.Contains([]byte("GET HEAD POST PUT OPTIONS"), record.RecordHeader[:4]) {
+		_ = record.Conn.SetWriteDeadline(c.lane.now().Add(time.Second))
+		_, _ = io.WriteString(record.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nthis port speaks https\n")
+	}
+	c.lane.config.Log.Debug("TLS handshake failed", "client", c.client, "error", err)
+}
+
+// errEnded says that the connection has been dealt with.
+var errEnded = errors.New("connection ended")
+
+// next returns when there is a request for net/http, whose length is then in due. Those before it have been answered. With
+// an error the connection is to be closed.
+func (c *conn) next() error {
+	for {
+		size, err := c.readHead()
+		if err != nil {
+			return err
+		}
+		b := (*c.buf)[c.r : c.r+size]
+		c.request = Request{Client: c.client, TLS: c.tls != nil}
+		h := head{size: size, body: loose}
+		if _, strict := headerEnd(b); strict && len(b) > 2 {
+			h = c.request.parse(b)
+		}
+		c.served = true
+		if h.simple && c.ahead == 0 {
+			done, err := c.answer(size)
+			if err != nil {
+				return err
+			}
+			if done {
+				continue
+			}
+		}
+		c.state.Store(given)
+		c.due = loose
+		if h.body != loose {
+			c.due = int64(size-c.ahead) + h.body
+		}
+		c.r += c.ahead
+		c.ahead = 0
+		return nil
+	}
+}
+
+// readHead returns the size of the next head once it is in the buffer. It answers those that do not come in time or are too
+// large.
+func (c *conn) readHead() (size int, err error) {
+	if c.w == c.r {
+		if err := c.await(); err != nil {
+			return 0, err
+		}
+	}
+	c.state.Store(reading)
+	limit := c.lane.config.MaxHeader
+	for seen := -1; ; {
+		b := (*c.buf)[c.r:c.w]
+		if b[0] == 0x16 && c.tls == nil { // a TLS handshake, RFC 8446 section 5.1
+			return 0, c.reject(http.StatusBadRequest, "this port speaks http without TLS")
+		}
+		if size, _ = headerEnd(b); size > 0 {
+			return size, nil
+		}
+		if limit > 0 && len(b) > limit {
+			return 0, c.reject(http.StatusRequestHeaderFieldsTooLarge, "the header is too large")
+		}
+		if seen < 0 {
+			c.setReadDeadline(c.lane.config.HeaderTimeout)
+		}
+		seen = len(b)
+		if err := c.more(); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) && !c.lane.stopping.Load() {
+				return 0, c.reject(http.StatusRequestTimeout, "the header took too long")
+			}
+			return 0, err
+		}
+	}
+}
+
+// await waits for the first bytes of a request. It holds a buffer only then.
+func (c *conn) await() error {
+	c.release()
+	if c.served {
+		c.state.Store(waiting)
+	}
+	// To set a deadline costs as much as a tenth of a short answer: one that is nearly as long will do.
+	idle := c.lane.config.IdleTimeout
+	if by := c.readBy.Load(); by == 0 || time.Duration(by-c.lane.now().UnixNano()) < idle*63/64 {
+		c.readBy.Store(c.setReadDeadline(idle))
+	}
+	if c.lane.stopping.Load() {
+		c.hurry()
+	}
+	if c.raw == nil {
+		c.buf = c.lane.buffers.Get().(*[]byte)
+		return c.more()
+	}
+	if err := c.raw.Read(c.readNow); err != nil {
+		return err
+	}
+	return c.readErr
+}
+
+// more reads behind what is in the buffer.
+func (c *conn) more() error {
+	if c.r > 0 {
+		c.w = copy(*c.buf, (*c.buf)[c.r:c.w])
+		c.r = 0
+	}
+	if c.w == len(*c.buf) {
+		larger := make([]byte, 4*len(*c.buf))
+		copy(larger, *c.buf)
+		c.buf = &larger
+	}
+	n, err := c.Conn.Read((*c.buf)[c.w:])
+	c.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// release gives back a buffer with nothing in it.
+func (c *conn) release() {
+	if c.buf != nil && len(*c.buf) == bufferSize {
+		c.lane.buffers.Put(c.buf)
+	}
+	c.buf, c.r, c.w = nil, 0, 0
+}
+
+// setReadDeadline bounds what is read from now on; none if d is 0. It returns the Unix time in ns.
+func (c *conn) setReadDeadline(d time.Duration) int64 {
+	var by time.Time
+	if d > 0 {
+		by = c.lane.now().Add(d)
+	}
+	c.readBy.Store(0)
+	_ = c.Conn.SetReadDeadline(by) // a connection that is closed needs none
+	if c.lane.stopping.Load() {
+		c.hurry()
+	}
+	return by.UnixNano()
+}
+
+// hurry is called when the service stops.
+func (c *conn) hurry() {
+	switch c.state.Load() {
+	case fresh, reading:
+		_ = c.Conn.SetReadDeadline(time.Now().Add(freshTimeout))
+	case waiting:
+		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// Read gives net/http the rest of its request and, when that is answered, the next one.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if c.due == 0 && !c.idle {
+		return c.glimpse(p)
+	}
+	if c.due == 0 {
+		if err := c.next(); err != nil {
+			return 0, err
+		}
+		c.idle = false
+	}
+	if int64(len(p)) > c.due {
+		p = p[:c.due]
+	}
+	n, err := c.take(p)
+	if c.due != loose {
+		c.due -= int64(n)
+	}
+	return n, err
+}
+
+func (c *conn) take(p []byte) (int, error) {
+	if c.w == c.r {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, (*c.buf)[c.r:c.w])
+	if c.r += n; c.r == c.w {
+		c.release()
+	}
+	return n, nil
+}
+
+// glimpse is what net/http gets while it works on an answer: it reads one byte to learn when the client leaves. The byte
+// stays with us as well, since it begins the next request.
+func (c *conn) glimpse(p []byte) (int, error) {
+	if c.buf == nil {
+		c.buf = c.lane.buffers.Get().(*[]byte)
+	}
+	if c.r+c.ahead == c.w {
+		if err := c.more(); err != nil {
+			if c.w == c.r {
+				c.release()
+			}
+			return 0, err
+		}
+	}
+	p[0] = (*c.buf)[c.r+c.ahead]
+	c.ahead++
+	return 1, nil
+}
+
+// changed is told by the http.Server.
+func (c *conn) changed(state http.ConnState) {
+	switch state {
+	case http.StateIdle:
+		c.idle = true
+		if c.due != 0 {
+			c.due = loose // net/http and we do not agree on where the next request begins: it knows better
+		}
+	case http.StateHijacked:
+		c.r += c.ahead
+		c.ahead, c.due = 0, loose
+	}
+}
+
+// SetReadDeadline implements net.Conn for the http.Server and handlers.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.readBy.Store(0)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Close ends the connection, after the answer that is on its way.
+func (c *conn) Close() error {
+	if c.state.CompareAndSwap(answering, ended) {
+		return nil
+	}
+	return c.closeNow()
+}
+
+func (c *conn) closeNow() (err error) {
+	c.closing.Do(func() {
+		err = c.Conn.Close()
+		c.lane.left(c)
+	})
+	return err
+}
+
+// CloseWrite sends the end of the stream.
+func (c *conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}

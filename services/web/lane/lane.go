@@ -1,0 +1,252 @@
+// Package lane is the short way of an HTTP/1.1 request. It accepts connections, reads the head of each request itself, and
+// answers the plain ones from memory with one write. All others go on to a http.Server, with their connection, which comes
+// back for the next head. A connection that waits for a request holds no buffer.
+//
+// So it is also the place where connections are counted and limited, and where slow clients are given up: each head has its
+// time (408) and its size (431), and each write its least rate.
+//
+//	l := lane.New(lane.Config{Answer: answer, …})
+//	srv := &http.Server{Handler: h, ConnState: l.ConnState}
+//	go srv.Serve(l.Listener(ln.Addr()))
+//	err := l.Serve(ln)
+package lane
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config says how a Lane treats connections. Zero durations and sizes mean no limit.
+type Config struct {
+	// Answer returns what is in memory for a request, or false to let the http.Server have it. It is called in the goroutine of
+	// the connection and may block for as long as the client may wait. The request is only valid during the call.
+	Answer func(r *Request) (Answer, bool)
+	// Record is told of each answer that the lane gave, its own refusals (408, 431) included, whose request has only what had
+	// come. May be nil. The request is only valid during the call.
+	Record func(r *Request, status int, sent int64, end time.Time, took time.Duration)
+	// TLSHeader is added to the answers of connections under TLS; it is written as it is, each line ended by CRLF.
+	TLSHeader string
+
+	// HeaderTimeout bounds the time from the first byte of a head to its last, and a TLS handshake; IdleTimeout the time
+	// before the first byte.
+	HeaderTimeout, IdleTimeout time.Duration
+	// MaxHeader bounds the size of a head, in bytes.
+	MaxHeader int
+	// MinRate is how many bytes a second a client must at least take, on average over what is written at once. Stall is
+	// granted besides.
+	MinRate int64
+	Stall   time.Duration
+	// MaxConns and MaxPerIP bound the connections that are open at a time, all in all and of one address (of one /64 of IPv6).
+	MaxConns, MaxPerIP int
+
+	// Log gets what concerns the server's owner.
+	Log *slog.Logger
+}
+
+// Answer is an answer in memory.
+type Answer struct {
+	// Status is that of Head.
+	Status int
+	// Head is the status line and the header lines but Date and Connection, each ended by CRLF.
+	Head []byte
+	// Body follows, also to HEAD, whose Content-Length it tells; the lane leaves it out then.
+	Body []byte
+}
+
+// Lane serves the connections of a service. It is safe for concurrent use.
+type Lane struct {
+	config  Config
+	now     func() time.Time
+	date    atomic.Pointer[dateLine]
+	buffers sync.Pool // of *[]byte with bufferSize
+	answers sync.Pool // of *[]byte with answerSize
+	copies  sync.Pool // of *[]byte with copySize
+	handed  chan net.Conn
+	refused atomic.Int64
+
+	stopping atomic.Bool
+	close    sync.Once
+	closed   chan struct{}  // nothing is handed over any more
+	own      sync.WaitGroup // connections that the lane itself waits on
+	open     sync.WaitGroup // all connections, until they are closed
+
+	mu    sync.Mutex
+	conns map[*conn]struct{} // those that the lane itself waits on
+	h2    map[net.Conn]*conn // those that the http.Server knows by another name
+	count int                // of all
+	perIP map[netip.Addr]int
+}
+
+const (
+	bufferSize = 4 << 10
+	answerSize = 16 << 10 // larger answers are not copied before they are written
+	copySize   = 64 << 10 // several TLS records
+
+	// freshTimeout is how long a connection without a request may stay when the service stops: enough for a request that is
+	// on its way.
+	freshTimeout = 500 * time.Millisecond
+)
+
+// New returns a lane without connections.
+func New(c Config) *Lane {
+	l := &Lane{
+		config: c, now: time.Now, handed: make(chan net.Conn), closed: make(chan struct{}),
+		conns: map[*conn]struct{}{}, h2: map[net.Conn]*conn{}, perIP: map[netip.Addr]int{},
+	}
+	l.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	l.copies.New = func() any { b := make([]byte, copySize); return &b }
+	l.answers.New = func() any { b := make([]byte, 0, answerSize); return &b }
+	return l
+}
+
+// Serve accepts connections until ln is closed, and returns the error that says so. It may be called for several listeners.
+func (l *Lane) Serve(ln net.Listener) error {
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		c := l.newConn(nc)
+		if !l.enter(c) {
+			l.refuse(c)
+			continue
+		}
+		go func() {
+			defer l.own.Done()
+			c.run()
+		}()
+	}
+}
+
+// enter counts the connection, unless there are too many.
+func (l *Lane) enter(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.config.MaxConns > 0 && l.count >= l.config.MaxConns {
+		return false
+	}
+	if l.config.MaxPerIP > 0 && c.network.IsValid() {
+		if l.perIP[c.network] >= l.config.MaxPerIP {
+			return false
+		}
+		l.perIP[c.network]++
+	}
+	l.count++
+	l.conns[c] = struct{}{}
+	l.own.Add(1)
+	l.open.Add(1)
+	return true
+}
+
+// left is told once that a connection was closed.
+func (l *Lane) left(c *conn) {
+	l.mu.Lock()
+	l.count--
+	delete(l.conns, c)
+	if l.config.MaxPerIP > 0 && c.network.IsValid() {
+		if l.perIP[c.network]--; l.perIP[c.network] == 0 {
+			delete(l.perIP, c.network)
+		}
+	}
+	l.mu.Unlock()
+	l.open.Done()
+}
+
+// refuse answers a connection too many with 503, as far as that is possible without waiting.
+func (l *Lane) refuse(c *conn) {
+	if n := l.refused.Add(1); n&(n-1) == 0 { // told at 1, 2, 4, 8 …
+		l.config.Log.Warn("connections refused: too many are open", "refused", n, "client", c.client)
+	}
+	if c.tls == nil {
+		_ = c.Conn.SetWriteDeadline(l.now().Add(time.Millisecond))
+		_, _ = c.Conn.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 21\r\n" +
+			"Content-Type: text/plain; charset=utf-8\r\n\r\ntoo many connections\n"))
+	}
+	_ = c.Conn.Close()
+}
+
+// Refused returns how many connections were refused because too many were open.
+func (l *Lane) Refused() int64 { return l.refused.Load() }
+
+// Stop ends the waiting for requests: connections without one are closed, those that have begun one may finish it, and what
+// is answered from now on says that it is the last. It returns when no connection waits in the lane any more; the
+// http.Server is to be shut down after it. The listeners must be closed before.
+func (l *Lane) Stop() {
+	l.stopping.Store(true)
+	l.mu.Lock()
+	for c := range l.conns {
+		c.hurry()
+	}
+	l.mu.Unlock()
+	l.own.Wait()
+}
+
+// Wait returns when every connection is closed, those that a handler took over included. Nothing may be accepted any more.
+func (l *Lane) Wait() { l.open.Wait() }
+
+// Listener returns what the http.Server accepts from; addr is what it is called. When it is closed, connections that need
+// the http.Server are closed, too.
+func (l *Lane) Listener(addr net.Addr) net.Listener { return &handover{l, addr} }
+
+// handover is the listener of the http.Server.
+type handover struct {
+	lane *Lane
+	addr net.Addr
+}
+
+// Accept implements net.Listener.
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.lane.handed:
+		return c, nil
+	case <-h.lane.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (h *handover) Close() error {
+	h.lane.close.Do(func() { close(h.lane.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handover) Addr() net.Addr { return h.addr }
+
+// handOver gives the connection to the http.Server, which calls it nc.
+func (l *Lane) handOver(c *conn, nc net.Conn) bool {
+	l.mu.Lock()
+	delete(l.conns, c)
+	if nc == net.Conn(c.tls) {
+		l.h2[nc] = c
+	}
+	l.mu.Unlock()
+	select {
+	case l.handed <- nc:
+		return true
+	case <-l.closed:
+		return false
+	}
+}
+
+// ConnState is the hook of the http.Server.
+func (l *Lane) ConnState(nc net.Conn, state http.ConnState) {
+	switch c := nc.(type) {
+	case based:
+		c.base().changed(state)
+	case *tls.Conn:
+		if state == http.StateClosed {
+			l.mu.Lock()
+			h2 := l.h2[nc]
+			delete(l.h2, nc)
+			l.mu.Unlock()
+			_ = h2.closeNow() // it is closed already: this counts it
+		}
+	}
+}

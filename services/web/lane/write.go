@@ -1,0 +1,204 @@
+package lane
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+)
+
+// dateLine is the Date header of one second, which all answers of it share.
+type dateLine struct {
+	unix int64
+	text string
+}
+
+func (l *Lane) dateAt(now time.Time) string {
+	if d := l.date.Load(); d != nil && d.unix == now.Unix() {
+		return d.text
+	}
+	d := &dateLine{now.Unix(), "Date: " + now.UTC().Format(http.TimeFormat) + "\r\n"}
+	l.date.Store(d)
+	return d.text
+}
+
+// answer answers the request at the start of the buffer, which is size bytes long, if it can be done from memory. With an
+// error, which can also mean that all is well and it was the last one, the connection is to be closed.
+func (c *conn) answer(size int) (done bool, err error) {
+	begin := c.lane.now()
+	a, ok := c.lane.config.Answer(&c.request)
+	if !ok {
+		return false, nil
+	}
+	c.state.Store(answering)
+	last := c.request.last || c.lane.stopping.Load()
+	sent, err := c.write(&a, begin, last)
+	if c.lane.config.Record != nil {
+		end := c.lane.now()
+		c.lane.config.Record(&c.request, a.Status, sent, end, end.Sub(begin))
+	}
+	c.r += size
+	switch {
+	case err != nil:
+		return false, err
+	case last, !c.state.CompareAndSwap(answering, waiting):
+		return false, errEnded
+	}
+	return true, nil
+}
+
+// write returns how much of the body was sent.
+func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error) {
+	body := a.Body
+	if c.request.Head {
+		body = nil
+	}
+	buf := c.lane.answers.Get().(*[]byte)
+	defer c.lane.answers.Put(buf)
+	b := append((*buf)[:0], a.Head...)
+	b = append(b, c.lane.dateAt(now)...)
+	if c.tls != nil {
+		b = append(b, c.lane.config.TLSHeader...)
+	}
+	if last {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	head := len(b)
+	c.allow(int64(head + len(body)))
+	var n int64
+	if len(b)+len(body) <= answerSize {
+		b = append(b, body...)
+		var written int
+		written, err = c.Conn.Write(b)
+		n = int64(written)
+	} else {
+		chunks := net.Buffers{b, body}
+		n, err = chunks.WriteTo(c.Conn)
+	}
+	return max(0, n-int64(head)), err
+}
+
+// reject tells the client why its request is not taken, and ends the connection.
+func (c *conn) reject(status int, reason string) error {
+	reason += "\n"
+	text := strconv.Itoa(status) + " " + http.StatusText(status)
+	head := "HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
+		strconv.Itoa(len(reason)) + "\r\n" + c.lane.dateAt(c.lane.now()) + "\r\n"
+	_ = c.Conn.SetDeadline(time.Now().Add(freshTimeout))
+	n, err := io.WriteString(c.Conn, head+reason)
+	if c.lane.config.Record != nil {
+		c.request = Request{Client: c.client, TLS: c.tls != nil}
+		if line, _, whole := cutBegun((*c.buf)[c.r:c.w]); whole {
+			c.request.parseLine(line)
+		}
+		c.lane.config.Record(&c.request, status, int64(max(0, n-len(head))), c.lane.now(), 0)
+	}
+	// What the client has sent besides would make the system reset the connection, and take the answer with it.
+	if err == nil && c.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, c.Conn, 256<<10)
+	}
+	return errEnded
+}
+
+const (
+	// sendChunk is how much of a file goes to the system at a time.
+	sendChunk = 1 << 20
+	// slowChunk is that as long as it is not known how fast the client is.
+	slowChunk = 128 << 10
+)
+
+// allow gives the client its time for n bytes.
+func (c *conn) allow(n int64) {
+	config := &c.lane.config
+	if config.MinRate <= 0 || c.handler.Load() {
+		return
+	}
+	need := config.Stall + time.Duration(float64(n)/float64(config.MinRate)*float64(time.Second))
+	now := c.lane.now()
+	// To set a deadline costs as much as a tenth of a short answer: one that is still half as long will do.
+	if time.Duration(c.writeBy.Load()-now.UnixNano()) >= need/2 && c.writeBy.Load() != 0 {
+		return
+	}
+	by := now.Add(need)
+	c.writeBy.Store(by.UnixNano())
+	_ = c.Conn.SetWriteDeadline(by) // a connection that is closed needs none
+}
+
+// Write implements net.Conn for the http.Server.
+func (c *conn) Write(p []byte) (int, error) {
+	c.allow(int64(len(p)))
+	return c.Conn.Write(p)
+}
+
+// onDisk is a file that is read through something that bounds how many calls may wait for the disk.
+type onDisk interface {
+	Disk() (f *os.File, do func(func() error) error)
+}
+
+// ReadFrom is what the http.Server calls to send a file.
+func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
+	limited, ok := src.(*io.LimitedReader)
+	if !ok || c.raw == nil {
+		return c.copyFrom(src)
+	}
+	file, ok := limited.R.(onDisk)
+	if !ok {
+		return c.copyFrom(src)
+	}
+	f, do := file.Disk()
+	for chunk := int64(slowChunk); limited.N > 0; chunk = min(sendChunk, 2*chunk) {
+		want := min(chunk, limited.N)
+		c.allow(want)
+		for want > 0 {
+			n, err := c.sendFile(f, do, want)
+			sum, want, limited.N = sum+n, want-n, limited.N-n
+			switch {
+			case err == io.EOF:
+				return sum, nil
+			case err != nil:
+				return sum, err
+			}
+		}
+	}
+	return sum, nil
+}
+
+// copyFrom sends through a buffer, as TLS needs it. Several records of 16 KiB fit into it.
+func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
+	buf := c.lane.copies.Get().(*[]byte)
+	defer c.lane.copies.Put(buf)
+	for {
+		n, readErr := src.Read(*buf)
+		if n > 0 {
+			var written int
+			written, err = c.Write((*buf)[:n])
+			sum += int64(written)
+		}
+		switch {
+		case err != nil:
+			return sum, err
+		case readErr == io.EOF:
+			return sum, nil
+		case readErr != nil:
+			return sum, readErr
+		}
+	}
+}
+
+// SetWriteDeadline implements net.Conn for the http.Server and handlers, whose deadline goes before the least rate.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.handler.Store(!t.IsZero())
+	c.writeBy.Store(0)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}

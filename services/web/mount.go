@@ -1,0 +1,224 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// mountSpec is one --mount, taken apart: [HOST]PATH=KIND[:ARG][,option[=value]]…
+type mountSpec struct {
+	given   string
+	host    string // lower case; "*.example.org" for all names below it, "" for any
+	path    string // as in Place
+	kind    string
+	arg     string
+	options []setting
+}
+
+type setting struct {
+	name, value string
+	bare        bool // without "="
+}
+
+// parseMount understands "\" before any character that would mean something.
+func parseMount(s string) (mountSpec, error) {
+	place, rest, found := cutUnescaped(s, '=')
+	if !found {
+		return mountSpec{}, errors.New("not of the form [HOST]PATH=KIND[:ARG][,option=value], such as /files=static:/srv/files")
+	}
+	m := mountSpec{given: s}
+	slash := strings.IndexByte(place, '/')
+	if slash < 0 {
+		return mountSpec{}, fmt.Errorf("no path before the \"=\": for all of a host write %q", unescape(place)+"/=…")
+	}
+	host, path := unescape(place[:slash]), unescape(place[slash:])
+	if err := checkHost(host); err != nil {
+		return mountSpec{}, err
+	}
+	if err := checkPath(path); err != nil {
+		return mountSpec{}, err
+	}
+	m.host, m.path = strings.ToLower(host), strings.TrimSuffix(path, "/")
+	kind, options, more := cutUnescaped(rest, ',')
+	kind, arg, _ := cutUnescaped(kind, ':')
+	m.kind, m.arg = unescape(kind), unescape(arg)
+	if m.kind == "" {
+		return mountSpec{}, errors.New("no kind behind the \"=\"")
+	}
+	for more {
+		var option string
+		option, options, more = cutUnescaped(options, ',')
+		name, value, given := cutUnescaped(option, '=')
+		if name == "" {
+			return mountSpec{}, errors.New("an option without a name; write a comma that is part of a value as \\,")
+		}
+		m.options = append(m.options, setting{unescape(name), unescape(value), !given})
+	}
+	return m, nil
+}
+
+func checkHost(host string) error {
+	name := strings.TrimPrefix(host, "*.")
+	if host != "" && (name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._[]:") != "") {
+		return fmt.Errorf("host %q: not a name such as example.org or *.example.org", host)
+	}
+	if strings.Contains(name, ":") && !strings.HasPrefix(name, "[") {
+		return fmt.Errorf("host %q: without a port; the port is that of --listen", host)
+	}
+	return nil
+}
+
+func checkPath(path string) error {
+	for i, segment := range strings.Split(path, "/")[1:] {
+		last := i == strings.Count(path, "/")-1
+		if segment == "." || segment == ".." || segment == "" && !last {
+			return fmt.Errorf("path %q: an empty segment, or one of dots", path)
+		}
+	}
+	if strings.ContainsAny(path, "?#%\x00") {
+		return fmt.Errorf("path %q: without \"?\", \"#\" and \"%%\"; write characters as they are", path)
+	}
+	return nil
+}
+
+// cutUnescaped is strings.Cut at a separator that has no backslash before it. The parts keep their backslashes.
+func cutUnescaped(s string, separator byte) (before, after string, found bool) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case separator:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// name is how messages call the mount.
+func (m *mountSpec) name() string { return "--mount " + quote(m.given) }
+
+// apply sets the options of the mount on flags. Those of the service that have been set, which defaults holds, count for
+// options that the mount does not name.
+func (m *mountSpec) apply(flags, defaults *pflag.FlagSet) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if d := defaults.Lookup(f.Name); d != nil && d.Changed && err == nil {
+			err = copyValue(f.Value, d.Value)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, option := range m.options {
+		f := flags.Lookup(option.name)
+		if f == nil {
+			return &plugins.UsageError{Reason: fmt.Sprintf("%s has no option %q", m.kind, option.name), Suggestion: "it has " + optionNames(flags)}
+		}
+		if option.bare {
+			if f.NoOptDefVal == "" {
+				return plugins.Usagef("option %s needs a value: %s=…", option.name, option.name)
+			}
+			option.value = f.NoOptDefVal
+		}
+		if err := flags.Set(option.name, option.value); err != nil {
+			return plugins.Usagef("option %s=%s: %v", option.name, option.value, innermost(err))
+		}
+	}
+	return nil
+}
+
+func copyValue(to, from pflag.Value) error {
+	if list, ok := from.(pflag.SliceValue); ok {
+		return to.(pflag.SliceValue).Replace(list.GetSlice())
+	}
+	return to.Set(from.String())
+}
+
+func optionNames(flags *pflag.FlagSet) string {
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// innermost leaves out what pflag says about flags, which these are not for a person.
+func innermost(err error) error {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err
+}
+
+// quote cuts what is too long to be read.
+func quote(s string) string {
+	if len(s) > 200 {
+		return strconv.Quote(s[:200]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// mountList is a flag value: the mounts in the order given.
+type mountList struct {
+	kinds []Kind
+	list  []mountSpec
+}
+
+// Set implements pflag.Value.
+func (l *mountList) Set(s string) error {
+	m, err := parseMount(s)
+	if err != nil {
+		return err
+	}
+	if _, known := kindOf(l.kinds, m.kind); !known {
+		return fmt.Errorf("no kind %q: there are %s", m.kind, kindNames(l.kinds))
+	}
+	l.list = append(l.list, m)
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *mountList) String() string { return strings.Join(l.GetSlice(), "\n") }
+
+// Type implements pflag.Value.
+func (l *mountList) Type() string { return "[HOST]PATH=KIND[:ARG][,option=value]..." }
+
+// Append implements pflag.SliceValue.
+func (l *mountList) Append(s string) error { return l.Set(s) }
+
+// Replace implements pflag.SliceValue.
+func (l *mountList) Replace(list []string) error {
+	l.list = nil
+	for _, s := range list {
+		if err := l.Set(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetSlice implements pflag.SliceValue.
+func (l *mountList) GetSlice() []string {
+	var list []string
+	for _, m := range l.list {
+		list = append(list, m.given)
+	}
+	return list
+}

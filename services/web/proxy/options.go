@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+const (
+	hostAuto     = "auto"
+	hostKeep     = "keep"
+	hostUpstream = "upstream"
+
+	// maxHeaderBytes is for an upstream's header; with more the answer is 502.
+	maxHeaderBytes = 64 << 10
+
+	// maxIdle is how many idle connections are kept for each upstream.
+	maxIdle = 512
+
+	// continueTimeout is how long a request that said "Expect: 100-continue" waits for the upstream before its body is sent.
+	continueTimeout = time.Second
+)
+
+// Options is what may follow a proxy's argument. Flags sets the defaults.
+type Options struct {
+	upstreams      []string
+	host           string
+	upgrades       []string
+	maxFails       int
+	failTimeout    time.Duration
+	connectTimeout time.Duration
+	answerTimeout  time.Duration
+	readTimeout    time.Duration
+	keepAlive      time.Duration
+	http2          bool
+	tlsInsecure    bool
+	tlsCA          absolutePath
+}
+
+// Flags binds the options to o and gives them their defaults.
+func (o *Options) Flags(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&o.upstreams, "upstream", nil,
+		"share the requests with `URL`, of the same form as the argument; repeatable, the one with the fewest requests under way is asked")
+	fs.StringVar(&o.host, "host", hostAuto,
+		"the Host header that upstreams get, `keep|upstream|auto`: the client's, that of their own address, or the latter for https alone")
+	fs.StringArrayVar(&o.upgrades, "upgrade", []string{"websocket"},
+		"let clients upgrade to `PROTOCOL`; repeatable, upgrade= alone allows none")
+	fs.IntVar(&o.maxFails, "max-fails", 3,
+		"let an upstream rest after `N` failures in a row, none longer ago than fail-timeout; 0 means never")
+	fs.DurationVar(&o.failTimeout, "fail-timeout", 10*time.Second,
+		"how long an upstream rests, as a `DURATION`; then one request tries it")
+	fs.DurationVar(&o.connectTimeout, "connect-timeout", 5*time.Second,
+		"give up a connection, TLS included, that is not made within `DURATION`, and ask the next upstream; 504 when there is none")
+	fs.DurationVar(&o.answerTimeout, "answer-timeout", time.Minute,
+		"answer 504 if an upstream takes nothing of a request, or does not begin to answer it, for `DURATION`; 0 means never")
+	fs.DurationVar(&o.readTimeout, "read-timeout", 5*time.Minute,
+		"break an answer off if nothing of it comes for `DURATION`; 0 means never. Tunnels, such as WebSockets, may be silent for longer")
+	fs.DurationVar(&o.keepAlive, "keep-alive", 4*time.Second,
+		"close idle connections to upstreams after `DURATION`; shorter than the upstreams do, or requests may be lost. 0 means at once")
+	fs.BoolVar(&o.http2, "http2", false,
+		"speak HTTP/2 to upstreams, such as gRPC servers: with http:// in clear and only that, with https:// where they offer it")
+	fs.BoolVar(&o.tlsInsecure, "tls-insecure", false, "accept any certificate of https:// upstreams")
+	fs.Var(&o.tlsCA, "tls-ca", "trust certificates of https:// upstreams that the PEM file `FILE` vouches for, instead of the system's")
+}
+
+func (o *Options) check() error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"fail-timeout", o.failTimeout, 1},
+		{"connect-timeout", o.connectTimeout, 1},
+		{"answer-timeout", o.answerTimeout, 0},
+		{"read-timeout", o.readTimeout, 0},
+		{"keep-alive", o.keepAlive, 0},
+	} {
+		if d.value < d.least {
+			return &plugins.UsageError{
+				Reason:     fmt.Sprintf("%s %q: no length of time", d.name, d.value.String()),
+				Suggestion: "a number with its unit, such as 30s or 2m",
+			}
+		}
+	}
+	if o.maxFails < 0 {
+		return &plugins.UsageError{Reason: fmt.Sprintf(`max-fails "%d": less than 0`, o.maxFails), Suggestion: "0 means that no upstream ever rests"}
+	}
+	if o.host != hostKeep && o.host != hostUpstream && o.host != hostAuto {
+		return &plugins.UsageError{Reason: fmt.Sprintf("host %q: neither keep nor upstream nor auto", o.host),
+			Suggestion: "host=keep hands on the client's Host header, host=upstream sends the upstream's own"}
+	}
+	return o.checkUpgrades()
+}
+
+func (o *Options) checkUpgrades() error {
+	if len(o.upgrades) == 1 && o.upgrades[0] == "" {
+		o.upgrades = nil
+	}
+	for i, protocol := range o.upgrades {
+		o.upgrades[i] = strings.ToLower(protocol)
+		if strings.EqualFold(protocol, "h2c") {
+			return plugins.Usagef("upgrade %q: requests inside it would pass all checks by", protocol)
+		}
+		if !isToken(protocol) {
+			return &plugins.UsageError{Reason: fmt.Sprintf("upgrade %q: not the name of a protocol", protocol), Suggestion: "such as upgrade=websocket"}
+		}
+	}
+	return nil
+}
+
+// targets are the upstreams, the argument's first.
+func (o *Options) targets(arg string) ([]target, error) {
+	var list []target
+	for i, s := range append([]string{arg}, o.upstreams...) {
+		t, err := parseTarget(s)
+		if err != nil {
+			what := "upstream"
+			if i == 0 {
+				what = "proxy"
+			}
+			return nil, &plugins.UsageError{Reason: fmt.Sprintf("%s %q: %v", what, s, err), Suggestion: targetForms}
+		}
+		for _, other := range list {
+			if other.name == t.name {
+				return nil, plugins.Usagef("upstream %q: given twice", s)
+			}
+		}
+		list = append(list, t)
+	}
+	if len(list) > maxUpstreams {
+		return nil, plugins.Usagef("%d upstreams: more than %d", len(list), maxUpstreams)
+	}
+	return list, nil
+}
+
+func (o *Options) tlsConfig() (*tls.Config, error) {
+	c := &tls.Config{InsecureSkipVerify: o.tlsInsecure}
+	if o.tlsCA == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(string(o.tlsCA))
+	if err != nil {
+		return nil, fmt.Errorf("tls-ca: %w", err)
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, &plugins.UsageError{Reason: fmt.Sprintf("tls-ca %q: no certificate in it", o.tlsCA), Suggestion: "a PEM file with lines BEGIN CERTIFICATE"}
+	}
+	return c, nil
+}
+
+// transport returns what connects to t. Connections under way are given up when life ends.
+func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Config, buffers *sync.Pool) *http.Transport {
+	dialer := &net.Dialer{Timeout: o.connectTimeout}
+	tr := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(life, cancel)()
+			if t.socket != "" {
+				network, address = "unix", t.socket
+			}
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &link{Conn: conn, buffers: buffers}, nil
+		},
+		TLSClientConfig:        tlsConfig.Clone(),
+		TLSHandshakeTimeout:    o.connectTimeout,
+		ExpectContinueTimeout:  continueTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		MaxIdleConnsPerHost:    maxIdle,
+		IdleConnTimeout:        o.keepAlive,
+		DisableKeepAlives:      o.keepAlive == 0,
+		DisableCompression:     true, // whether an answer is compressed is between client and upstream
+		Protocols:              &http.Protocols{},
+	}
+	clear := t.url.Scheme == "http"
+	tr.Protocols.SetHTTP1(!o.http2 || !clear)
+	tr.Protocols.SetHTTP2(o.http2 && !clear)
+	tr.Protocols.SetUnencryptedHTTP2(o.http2 && clear)
+	return tr
+}
+
+// absolutePath is a flag value: a path, relative to the directory that was current when the flag was set.
+type absolutePath string
+
+// Set implements pflag.Value.
+func (p *absolutePath) Set(s string) error {
+	if s == "" {
+		return fmt.Errorf("empty")
+	}
+	abs, err := filepath.Abs(s)
+	*p = absolutePath(abs)
+	return err
+}
+
+// String implements pflag.Value.
+func (p *absolutePath) String() string { return string(*p) }
+
+// Type implements pflag.Value.
+func (p *absolutePath) Type() string { return "FILE" }
