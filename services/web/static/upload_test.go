@@ -206,7 +206,7 @@ func TestOverwrite(t *testing.T) {
 	outside := tree(t, map[string]string{"passwd": "root"})
 	dir := tree(t, map[string]string{"a.txt": "old", "sub/": ""})
 	symlink(t, filepath.Join(outside, "passwd"), filepath.Join(dir, "link"))
-	addr := uploading(t, static.Config{Path: dir, Options: static.Options{UploadOverwrite: true}})
+	addr := uploading(t, static.Config{Path: dir, Options: static.Options{UploadOverwrite: true, Memory: 1 << 20}})
 	tag := "If-Match: " + get(t, addr, "/a.txt").Header.Get("Etag")
 	since := "If-Unmodified-Since: " + changed.UTC().Format(http.TimeFormat)
 	steps := []struct {
@@ -228,6 +228,9 @@ func TestOverwrite(t *testing.T) {
 	}
 	for _, tt := range steps {
 		res := put(t, addr, tt.path, tt.body, tt.header)
+		if seen := get(t, addr, "/a.txt").body; seen != tt.now {
+			t.Errorf("%s: GET shows %q, want %q", tt.name, seen, tt.now)
+		}
 		if got := files(t, dir)["a.txt"]; res.StatusCode != tt.status || got != tt.now {
 			t.Errorf("%s: %d %q, a.txt is %q, want %d, %q", tt.name, res.StatusCode, res.body, got, tt.status, tt.now)
 		}
