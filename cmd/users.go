@@ -2,6 +2,9 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -32,19 +35,24 @@ func (r *runner) users(path string) (plugins.Users, error) {
 		return nil, err
 	}
 	r.passwords.add(path)
-	return &userFile{file, path, &r.passwords}, nil
+	return &userFile{File: file, path: path, files: &r.passwords, chrooted: r.opts.chroot != ""}, nil
 }
 
 // userFile is a password file that nobody hands out.
 type userFile struct {
 	*htpasswd.File
-	path  string
-	files *passwordFiles
+	path     string
+	files    *passwordFiles
+	chrooted bool
 }
 
 // Reload also follows a link that leads elsewhere now.
 func (u *userFile) Reload(ctx context.Context) error {
-	if err := u.File.Reload(ctx); err != nil {
+	err := u.File.Reload(ctx)
+	switch {
+	case u.chrooted && errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w (after --chroot it must exist inside, too)", err)
+	case err != nil:
 		return err
 	}
 	u.files.add(u.path)

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,7 +18,7 @@ import (
 const joe = "joe:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n" // secret
 
 func testRunner() *runner {
-	return &runner{certs: certs.New(certs.Options{}), hashing: newHashing(), logs: &logs{}}
+	return &runner{certs: certs.New(certs.Options{}), hashing: newHashing(), logs: &logs{}, opts: newOptions()}
 }
 
 // TestUsersAreNotHandedOut says that a password file is private under the names by which a service may find it, also when
@@ -56,6 +57,32 @@ func TestUsersAreNotHandedOut(t *testing.T) {
 	link("two")
 	if err := users.Reload(t.Context()); err != nil || !r.private(filepath.Join(dir, "two")) {
 		t.Errorf("after Reload() = %v, two is not private", err)
+	}
+}
+
+// TestUsersBehindChroot says what may be the matter with a file that was there.
+func TestUsersBehindChroot(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, chroot := range []string{"", "/"} {
+		if err := os.WriteFile("users", []byte(joe), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := testRunner()
+		r.opts.chroot = chroot
+		users, err := r.users("users")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove("users"); err != nil {
+			t.Fatal(err)
+		}
+		err = users.Reload(t.Context())
+		if !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "after --chroot") != (chroot != "") {
+			t.Errorf("--chroot %q: Reload() = %v", chroot, err)
+		}
+		if ok, err := users.Verify(t.Context(), "joe", "secret"); !ok || err != nil {
+			t.Errorf("Verify() = %v, %v, want joe as before", ok, err)
+		}
 	}
 }
 

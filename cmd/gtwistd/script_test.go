@@ -93,7 +93,7 @@ func pidsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// dead FILE waits until the process that a file names is gone or a zombie.
+// dead FILE waits until the process that a file names is gone or a zombie. One whose other threads still end has its files open.
 func deadCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: dead FILE")
@@ -102,7 +102,9 @@ func deadCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	until(ts, "dead "+args[0], func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return err == nil && regexp.MustCompile(`\) [ZX]`).Match(stat) || syscall.Kill(pid, 0) != nil
+		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		zombie := err == nil && len(threads) <= 1 && regexp.MustCompile(`\) [ZX]`).Match(stat)
+		return zombie || syscall.Kill(pid, 0) != nil
 	})
 }
 

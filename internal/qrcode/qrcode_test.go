@@ -54,7 +54,7 @@ func TestTooLong(t *testing.T) {
 // TestReadable photographs what the terminal shows and gives it to a reader of codes.
 func TestReadable(t *testing.T) {
 	if _, err := exec.LookPath("zbarimg"); err != nil {
-		t.Skip("zbarimg is missing: install the package zbar-tools")
+		t.Skip("zbarimg is not installed (Debian package zbar-tools)")
 	}
 	tests := []string{
 		"http://192.168.1.10:8080",

@@ -110,11 +110,10 @@ func credentials(values []string) (name, password string, ok bool) {
 		return "", "", false
 	}
 	decoded, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(encoded, " "))
-	if err != nil {
-		return "", "", false
+	if text := string(decoded); err == nil && !strings.ContainsFunc(text, unicode.IsControl) {
+		name, password, ok = strings.Cut(text, ":")
 	}
-	name, password, ok = strings.Cut(string(decoded), ":")
-	if !ok || strings.ContainsFunc(name+password, unicode.IsControl) {
+	if !ok {
 		return "", "", false
 	}
 	return name, password, true

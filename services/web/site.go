@@ -16,6 +16,7 @@ import (
 
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/services/web/lane"
+	"github.com/gtwistd/gtwistd/services/web/live"
 	"github.com/gtwistd/gtwistd/services/web/static"
 )
 
@@ -29,6 +30,7 @@ type site struct {
 	hsts         string       // header line, "" for none
 	h2c          bool
 	access       *accessLog // nil means that nobody wants one
+	live         *live.Live // nil means that browsers are not told of changes
 	announcement plugins.Announcement
 
 	main  server
@@ -66,7 +68,7 @@ func (s *site) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var work sync.WaitGroup
-	results := make(chan error, len(s.mounts)+2)
+	results := make(chan error, len(s.mounts)+3)
 	run := func(serve func(context.Context) error) {
 		work.Go(func() {
 			err := serve(ctx)
@@ -81,7 +83,12 @@ func (s *site) Serve(ctx context.Context) error {
 			run(background.Serve)
 		}
 	}
-	run(func(ctx context.Context) error { return s.main.serve(ctx, s, s.challenged(&s.router), s.answer) })
+	handler, answer := http.Handler(&s.router), s.answer
+	if s.live != nil {
+		run(s.live.Run)
+		handler, answer = s.live.Wrap(handler), nil // the pages in memory have no script
+	}
+	run(func(ctx context.Context) error { return s.main.serve(ctx, s, s.challenged(handler), answer) })
 	if len(s.plain.listeners) > 0 {
 		run(func(ctx context.Context) error {
 			return s.plain.serve(ctx, s, s.challenged(newToHTTPS(s.main.listeners)), nil)
@@ -94,6 +101,29 @@ func (s *site) Serve(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// watch lets browsers be told when something below a static mount changes.
+func (s *site) watch(prefix string) (err error) {
+	c := live.Config{Base: prefix, Private: s.env.Private, Log: s.env.Log}
+	for _, m := range s.mounts {
+		files, ok := m.inner.(*static.Handler)
+		if !ok {
+			continue
+		}
+		c.Paths = append(c.Paths, files.Path())
+		c.Hidden = c.Hidden || files.Hidden()
+	}
+	if len(c.Paths) == 0 {
+		return plugins.Usagef("--live: there is no static mount whose files could change")
+	}
+	c.Moved = func(ctx context.Context) {
+		if err := s.Reload(ctx); err != nil {
+			s.env.Log.WarnContext(ctx, "a directory was exchanged for another, which cannot be served", "error", err)
+		}
+	}
+	s.live, err = live.New(c)
+	return err
 }
 
 // challenged puts the answers to an ACME authority before a handler.
@@ -120,10 +150,10 @@ func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) 
 }
 
 // record tells the access log of a request that took the short way.
-func (s *site) record(r *lane.Request, status int, sent int64, took time.Duration) {
+func (s *site) record(r *lane.Request, status int, sent int64, end time.Time, took time.Duration) {
 	s.access.write(record{
 		client: r.Client, method: text(r.Method()), uri: text(r.Target), proto: "HTTP/1.1", host: text(r.Host),
-		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, took: took,
+		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, end: end, took: took,
 	})
 }
 
@@ -278,6 +308,9 @@ func (s *site) Report() []slog.Attr {
 		if r, ok := m.inner.(plugins.Reporter); ok {
 			attrs = append(attrs, r.Report()...)
 		}
+	}
+	if s.live != nil {
+		attrs = append(attrs, s.live.Report())
 	}
 	if s.tls != nil && s.tls.Report != nil {
 		attrs = append(attrs, s.tls.Report()...)

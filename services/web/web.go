@@ -34,7 +34,7 @@ func Plugin(more ...Kind) plugins.Plugin {
 		Scheme:  "http",
 		Example: "gtwistd -n web\n" +
 			"gtwistd -n web --port 8080 --path public\n" +
-			"gtwistd -n web --port auto --path public --open\n" +
+			"gtwistd -n web --port auto --path public --live --open\n" +
 			"gtwistd -n web --mount /=static:public --mount /api=proxy:http://127.0.0.1:9000 --mount /old=redirect:/new\n" +
 			"gtwistd web --listen tcp:8080:interface=127.0.0.1 --listen unix:web.sock --path public --access-log access.log",
 		New: func() plugins.Maker { return &options{more: more} },
@@ -79,6 +79,7 @@ type options struct {
 	accessLog    filePath
 	accessFormat recordFormat
 	qr, open     bool
+	live         bool
 }
 
 // Flags implements plugins.Maker.
@@ -100,6 +101,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 	fs.Var(&o.accessFormat, "access-format", "form of these records: combined (Apache's), or json, one object a line")
 	fs.BoolVar(&o.qr, "qr", false, "show the address that other devices reach as a QR code")
 	fs.BoolVar(&o.open, "open", false, "open the address in the browser")
+	fs.BoolVar(&o.live, "live", false, "let browsers reload a page when a file below a static mount changes; nothing is changed on the disk")
 }
 
 func newFlagSet() *pflag.FlagSet {
@@ -188,6 +190,11 @@ func (o *options) openSite(ctx context.Context, s *site) (err error) {
 	}
 	if s.tls, err = o.tls.make(ctx, s.env, o.secure); err != nil {
 		return err
+	}
+	if o.live {
+		if err := s.watch(o.routePrefix); err != nil {
+			return err
+		}
 	}
 	return o.bind(ctx, s)
 }

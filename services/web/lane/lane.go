@@ -29,7 +29,7 @@ type Config struct {
 	Answer func(r *Request) (Answer, bool)
 	// Record is told of each answer that the lane gave, its own refusals (408, 431) included, whose request has only what had
 	// come. May be nil. The request is only valid during the call.
-	Record func(r *Request, status int, sent int64, took time.Duration)
+	Record func(r *Request, status int, sent int64, end time.Time, took time.Duration)
 	// TLSHeader is added to the answers of connections under TLS; it is written as it is, each line ended by CRLF.
 	TLSHeader string
 

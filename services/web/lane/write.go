@@ -35,7 +35,8 @@ func (c *conn) answer(size int) (done bool, err error) {
 	last := c.request.last || c.lane.stopping.Load()
 	sent, err := c.write(&a, begin, last)
 	if c.lane.config.Record != nil {
-		c.lane.config.Record(&c.request, a.Status, sent, c.lane.now().Sub(begin))
+		end := c.lane.now()
+		c.lane.config.Record(&c.request, a.Status, sent, end, end.Sub(begin))
 	}
 	c.r += size
 	switch {
@@ -92,7 +93,7 @@ func (c *conn) reject(status int, reason string) error {
 		if line, _, whole := cutBegun((*c.buf)[c.r:c.w]); whole {
 			c.request.parseLine(line)
 		}
-		c.lane.config.Record(&c.request, status, int64(max(0, n-len(head))), 0)
+		c.lane.config.Record(&c.request, status, int64(max(0, n-len(head))), c.lane.now(), 0)
 	}
 	// What the client has sent besides would make the system reset the connection, and take the answer with it.
 	if err == nil && c.CloseWrite() == nil {

@@ -39,7 +39,7 @@ func TestBrowser(t *testing.T) {
 	}
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("chromium is missing: install the package chromium")
+		t.Skip("chromium is not installed (Debian package chromium)")
 	}
 	s := &site{dir: t.TempDir()}
 	write := func(text string) { s.write(t, "index.html", strings.Replace(watchedPage, "TEXT", text, 1)) }

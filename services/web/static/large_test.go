@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -61,7 +62,7 @@ func TestLargeListingIsWhole(t *testing.T) {
 		h := large(t, n, &counting{})
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-		got := strings.Count(w.Body.String(), "<tr><td><a href=\"./file-")
+		got := strings.Count(w.Body.String(), `<tr class="text"><th scope="row"><a href="./file-`)
 		if w.Code != 200 || got != n || !strings.HasSuffix(w.Body.String(), "</html>\n") {
 			t.Errorf("listing of %d files = %d with %d rows", n, w.Code, got)
 		}
@@ -174,10 +175,25 @@ func TestListingIsCutVisibly(t *testing.T) {
 	}
 	l.entries = l.entries[maxListed-1:]
 	w := httptest.NewRecorder()
-	(&page{w: w, r: httptest.NewRequest("GET", "/", nil)}).write(h.layout, l)
-	if !strings.Contains(w.Body.String(), "more than the 250000 names") {
+	p := &page{w: w, r: httptest.NewRequest("GET", "/", nil)}
+	p.html(h.layout, "", l, order{})
+	p.end(true)
+	if !strings.Contains(w.Body.String(), "more than the 250000 names") || !strings.Contains(w.Body.String(), "<p>More than ") {
 		t.Errorf("the page does not say that it is cut: %s", w.Body)
 	}
+	if got := plain(func(p *page) { p.text(l) }); !strings.Contains(got, "more than the 250000 names") {
+		t.Errorf("the text does not say that it is cut: %s", got)
+	}
+	if got := plain(func(p *page) { p.json("", l) }); !strings.Contains(got, `"truncated":true}`) {
+		t.Errorf("the object does not say that it is cut: %s", got)
+	}
+}
+
+// plain is what a format writes in one chunk.
+func plain(write func(p *page)) string {
+	p := &page{r: httptest.NewRequest("GET", "/", nil)}
+	write(p)
+	return string(p.buf)
 }
 
 // TestDeadlineEndsWithTheListing says that the connection is good for a long download afterwards.
@@ -202,20 +218,44 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-func TestCompareFold(t *testing.T) {
+func TestCompareNames(t *testing.T) {
 	tests := []struct {
 		a, b string
 		want int
 	}{
 		{"", "", 0}, {"a", "A", 0}, {"a", "B", -1}, {"B", "a", 1}, {"ab", "a", 1}, {"_", "a", -1}, {"Z", "_", 1},
 		{"xÄ", "xä", 0}, {"ä", "z", 1}, {"Z\xff", "z\xff", 0},
+		{"a9", "a10", -1}, {"a10", "a9", 1}, {"a10b", "a10a", 1}, {"a010", "a10", -1}, {"a010", "a9", 1}, {"a010", "a11", -1},
+		{"10", "9a", 1}, {"2.10.1", "2.9", 1}, {"a1", "ab", -1}, {"a", "a1", -1}, {"0", "00", -1}, {"1x", "1", 1}, {"x20y1", "x20y02", -1},
+		{"99999999999999999999999998", "99999999999999999999999999", -1},
 	}
 	for _, tt := range tests {
-		if got := compareFold(tt.a, tt.b); got != tt.want {
-			t.Errorf("compareFold(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
+		if got := compareNatural(tt.a, tt.b); got != tt.want {
+			t.Errorf("compareNatural(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
 		}
-		if got := strings.Compare(strings.ToLower(tt.a), strings.ToLower(tt.b)); got != tt.want {
-			t.Errorf("the test expects %d of (%q, %q), but ToLower says %d", tt.want, tt.a, tt.b, got)
+		if got := compareNatural(tt.b, tt.a); got != -tt.want {
+			t.Errorf("compareNatural(%q, %q) = %d, want %d", tt.b, tt.a, got, -tt.want)
+		}
+		if compareNames(tt.a, tt.b) == 0 && tt.a != tt.b {
+			t.Errorf("compareNames(%q, %q) = 0", tt.a, tt.b)
 		}
 	}
+}
+
+// FuzzCompareNames says that the order is one: whatever comes first comes first both ways round, and before what comes later.
+func FuzzCompareNames(f *testing.F) {
+	f.Add("a1b", "a01b", "A1")
+	f.Add("1", "01", "1a")
+	f.Add("ä2", "Ä10", "a\xff")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		names := []string{a, b, c}
+		slices.SortFunc(names, compareNames)
+		for i := range names {
+			for j := range i {
+				if x, y := compareNames(names[j], names[i]), compareNames(names[i], names[j]); x > 0 || x != -y || x == 0 && names[i] != names[j] {
+					t.Errorf("sorted %q, but %q and %q compare as %d and %d", names, names[j], names[i], x, y)
+				}
+			}
+		}
+	})
 }

@@ -1,17 +1,13 @@
 package static
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 const (
@@ -45,7 +41,7 @@ func (e entry) isDir() bool { return e.size < 0 }
 // FIFOs, devices. The error is only that of a root closed by a reload.
 func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool, error) {
 	name := d.Name()
-	if hidden(name) && !showHidden || t.private != nil && t.isPrivate(path.Join(dir, name)) {
+	if hidden(name) && !showHidden || isPart(name) || t.private != nil && t.isPrivate(path.Join(dir, name)) {
 		return entry{}, false, nil
 	}
 	info, err := d.Info()
@@ -74,6 +70,11 @@ type listing struct {
 	entries []entry
 	whole   bool // nothing is left to read
 	cut     bool // there is more than is listed
+
+	// What only the page for people has.
+	readme  readme
+	archive bool // the directory can be had as an archive
+	upload  bool // files can be sent to the directory
 }
 
 // read adds one batch. It makes blocking calls only, for the pool.
@@ -132,38 +133,4 @@ func (h *Handler) takeSlot(ctx context.Context) (release func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-// sort puts directories first and then goes by name without regard to case.
-func (l *listing) sort() {
-	slices.SortFunc(l.entries, func(a, b entry) int {
-		switch {
-		case a.isDir() && !b.isDir():
-			return -1
-		case b.isDir() && !a.isDir():
-			return 1
-		}
-		return cmp.Or(compareFold(a.name, b.name), strings.Compare(a.name, b.name))
-	})
-}
-
-// compareFold compares in lower case. It copies nothing as long as the names are ASCII up to where they differ.
-func compareFold(a, b string) int {
-	for i := range min(len(a), len(b)) {
-		x, y := a[i], b[i]
-		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
-			return strings.Compare(strings.ToLower(a[i:]), strings.ToLower(b[i:]))
-		}
-		if x, y = lower(x), lower(y); x != y {
-			return cmp.Compare(x, y)
-		}
-	}
-	return cmp.Compare(len(a), len(b))
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
 }

@@ -1,6 +1,8 @@
 package static_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/xml"
 	"io"
 	"log/slog"
@@ -11,13 +13,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gtwistd/gtwistd/services/web/static"
 )
 
 func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
-// links returns the targets of the anchors of a page in their order.
+// links returns the targets of the rows of a page in their order.
 func links(t *testing.T, page string) []string {
 	t.Helper()
+	_, page, _ = strings.Cut(page, "</thead>")
+	page, _, _ = strings.Cut(page, "</table>")
 	d := xml.NewDecoder(strings.NewReader(page))
 	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
 	var list []string
@@ -29,7 +35,7 @@ func links(t *testing.T, page string) []string {
 		if err != nil {
 			t.Fatalf("%v in %s", err, page)
 		}
-		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "a" {
+		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "a" && start.Attr[0].Name.Local == "href" {
 			list = append(list, start.Attr[0].Value)
 		}
 	}
@@ -74,7 +80,7 @@ func TestListing(t *testing.T) {
 	if !slices.Equal(bodies, names) {
 		t.Errorf("the links lead to %q, want %q", bodies, names)
 	}
-	if strings.Contains(page, "<b>") || !strings.Contains(page, "&lt;b&gt;") {
+	if strings.Contains(page, "<b>") || strings.Contains(page, "&amp;lt") || !strings.Contains(page, "&lt;b&gt;") {
 		t.Error("a name is not escaped")
 	}
 	if i, j := strings.Index(page, "./a.txt"), strings.Index(page, "./B.txt"); i > j {
@@ -91,7 +97,7 @@ func TestListingShowsControlCharacters(t *testing.T) {
 		"exe\u202etxt.dir/":   `<a href="./exe%E2%80%AEtxt.dir/">exe�txt.dir/</a>`,
 		"line\u2028break":     `<a href="./line%E2%80%A8break">line�break</a>`,
 		"bad\xff\xfeutf-8":    `<a href="./bad%FF%FEutf-8">bad��utf-8</a>`,
-		"ümläut & <more>.txt": `<a href="./%C3%BCml%C3%A4ut%20&amp;%20%3Cmore%3E.txt">ümläut &amp; &lt;more&gt;.txt</a>`,
+		"ümläut & <more>.txt": `<a href="./%C3%BCml%C3%A4ut%20%26%20%3Cmore%3E.txt">ümläut &amp; &lt;more&gt;.txt</a>`,
 	}
 	files := map[string]string{}
 	for name := range names {
@@ -103,7 +109,7 @@ func TestListingShowsControlCharacters(t *testing.T) {
 			t.Errorf("no %s for %q in %s", want, name, page)
 		}
 	}
-	if !strings.Contains(page, "<h1>Index of /a␉b/</h1>") {
+	if !strings.Contains(page, `<h1 class="unseen">Index of /a␉b/</h1>`) {
 		t.Errorf("no title in %s", page)
 	}
 }
@@ -111,6 +117,7 @@ func TestListingShowsControlCharacters(t *testing.T) {
 func TestListingSizesAndTimes(t *testing.T) {
 	dir := t.TempDir()
 	sizes := map[string]int64{"0 B": 0, "1023 B": 1023, "1.0 KiB": 1024, "1.5 KiB": 1536, "1.0 MiB": 1<<20 - 1, "2.3 GiB": 2469606195}
+	exact := map[int64]string{0: "0", 1023: "1,023", 1024: "1,024", 1536: "1,536", 1<<20 - 1: "1,048,575", 2469606195: "2,469,606,195"}
 	for text, size := range sizes {
 		file := filepath.Join(dir, strings.ReplaceAll(text, " ", ""))
 		if err := os.WriteFile(file, nil, 0o644); err != nil {
@@ -124,8 +131,8 @@ func TestListingSizesAndTimes(t *testing.T) {
 		}
 	}
 	page := get(t, server(t, newHandler(t, dir)), "/").body
-	for text := range sizes {
-		row := strings.ReplaceAll(text, " ", "") + `</a></td><td>` + text +
+	for text, size := range sizes {
+		row := strings.ReplaceAll(text, " ", "") + `</a></th><td title="` + exact[size] + ` bytes">` + text +
 			`</td><td><time datetime="2026-11-20T09:31:36Z">2026-11-20 09:31</time>`
 		if !strings.Contains(page, row) {
 			t.Errorf("no row %q in %s", row, page)
@@ -133,12 +140,36 @@ func TestListingSizesAndTimes(t *testing.T) {
 	}
 }
 
-func TestListingPolicy(t *testing.T) {
-	res := get(t, server(t, newHandler(t, t.TempDir())), "/")
-	if got := res.Header.Get("Content-Security-Policy"); res.StatusCode != http.StatusOK || !strings.Contains(got, "default-src 'none'") {
-		t.Errorf("= %d, Content-Security-Policy %q", res.StatusCode, got)
+// inline returns what is between two tags, and its name in a policy.
+func inline(t *testing.T, page, tag string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(page, "<"+tag+">")
+	text, _, closed := strings.Cut(rest, "</"+tag+">")
+	if !found || !closed || strings.Count(page, "<"+tag) != 1 {
+		t.Fatalf("not one %s in %s", tag, page)
 	}
-	if strings.Contains(res.body, "http://") || strings.Contains(res.body, "https://") || strings.Contains(res.body, "<script") {
-		t.Errorf("the page is not self-contained: %s", res.body)
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// TestListingPolicy says that a page runs and loads nothing but what is in it.
+func TestListingPolicy(t *testing.T) {
+	dir := tree(t, map[string]string{"<script>alert(1)</script>": "", "README.md": "<script>alert(2)</script>"})
+	for _, upload := range []bool{false, true} {
+		h := newHandlerOf(t, static.Config{Path: dir, Options: static.Options{Upload: upload}})
+		res := get(t, server(t, h), "/")
+		want := "default-src 'none'; img-src data:; style-src " + inline(t, res.body, "style") +
+			"; script-src " + inline(t, res.body, "script") + "; base-uri 'none'; form-action 'none'"
+		if upload {
+			want = strings.Replace(want, "form-action 'none'", "form-action 'self'; connect-src 'self'; frame-ancestors 'self'", 1)
+		}
+		if got := res.Header.Get("Content-Security-Policy"); res.StatusCode != http.StatusOK || got != want {
+			t.Errorf("= %d, Content-Security-Policy %s, want %s", res.StatusCode, got, want)
+		}
+		for _, bad := range []string{"http://", "https://", "//#", "style=", "onclick", "<link rel=\"stylesheet\"", "{{", "alert(1)</script>", "<script>alert"} {
+			if strings.Contains(res.body, bad) {
+				t.Errorf("the page has %q in it: %s", bad, res.body)
+			}
+		}
 	}
 }

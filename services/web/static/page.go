@@ -1,13 +1,11 @@
 package static
 
 import (
-	"html"
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 )
 
 const (
@@ -38,23 +36,50 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, l *listing) error
 			return err
 		}
 	}
-	l.sort()
+	query := r.URL.Query()
+	f, o := formatOf(r, query), orderOf(query)
+	if f == formatHTML {
+		if err := h.furnish(ctx, l); err != nil {
+			return err
+		}
+	}
+	l.sort(o)
 	header := w.Header()
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	header.Set("Content-Type", contentTypes[f])
+	header.Set("Cache-Control", "no-cache")
+	header.Add("Vary", "Accept, User-Agent")
 	buf := h.pages.Get().(*[]byte)
 	defer h.pages.Put(buf)
 	p := page{w: w, r: r, buf: (*buf)[:0]}
-	p.write(h.layout, l)
+	switch f {
+	case formatJSON:
+		p.json(h.config.Prefix, l)
+	case formatText:
+		p.text(l)
+	default:
+		header.Set("Content-Security-Policy", h.layout.policy)
+		if l.upload {
+			header.Set("Content-Security-Policy", h.layout.uploads)
+		}
+		p.html(h.layout, h.config.Prefix, l, o)
+	}
+	p.end(l.whole)
 	return nil
 }
 
-// layout is listing.html, cut where a listing differs from others.
-type layout struct{ head, foot string }
-
-func newLayout() layout {
-	head, foot, _ := strings.Cut(listingHTML, "{{rows}}\n")
-	return layout{head, foot}
+// furnish adds what only a page for people has.
+func (h *Handler) furnish(ctx context.Context, l *listing) error {
+	l.archive = h.config.Options.Archive
+	if h.config.Options.Upload {
+		err := h.config.Pool.Do(ctx, func() error {
+			l.upload = writable(l.dir)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return h.readReadme(ctx, l)
 }
 
 // page is the answer while it is written, chunk by chunk.
@@ -62,47 +87,31 @@ type page struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	buf  []byte
-	sent bool // some of the body is
+	sent bool // some of the body is, or with HEAD would be
 }
 
-// write sends a page with Content-Length if it is one chunk. It panics with http.ErrAbortHandler when the client has gone
-// or takes too long, so that nobody takes what there is for all.
-func (p *page) write(y layout, l *listing) {
-	title := "/"
-	if l.name != "." {
-		title += visible(l.name) + "/"
-	}
-	p.buf = append(p.buf, strings.ReplaceAll(y.head, "{{title}}", html.EscapeString(title))...)
-	if l.name != "." {
-		p.buf = append(p.buf, "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n"...)
-	}
-	for i := range l.entries {
-		p.buf = l.entries[i].appendRow(p.buf)
-		if len(p.buf) < pageChunk {
-			continue
-		}
-		if p.r.Method == http.MethodHead {
-			p.w.WriteHeader(http.StatusOK)
-			return
-		}
+func (p *page) add(s string) { p.buf = append(p.buf, s...) }
+
+// room sends what there is once it fills a chunk.
+func (p *page) room() {
+	if len(p.buf) >= pageChunk {
 		p.flush()
 	}
-	if l.cut {
-		p.buf = append(p.buf, "<tr><td>… and more than the "+strconv.Itoa(maxListed)+" names that are listed</td><td></td><td></td></tr>\n"...)
-	}
-	p.buf = append(p.buf, y.foot...)
-	if !p.sent && l.whole {
-		p.w.Header().Set("Content-Length", strconv.Itoa(len(p.buf)))
-	}
-	if p.r.Method == http.MethodHead {
-		p.w.WriteHeader(http.StatusOK)
-		return
-	}
-	p.flush()
-	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Time{}) // the connection's next answer has none
 }
 
+// over says that the rest of the page is for nobody.
+func (p *page) over() bool { return p.sent && p.r.Method == http.MethodHead }
+
+// flush sends a chunk. It panics with http.ErrAbortHandler when the client has gone or takes too long, so that nobody takes
+// what there is for all.
 func (p *page) flush() {
+	if p.r.Method == http.MethodHead {
+		if !p.sent {
+			p.w.WriteHeader(http.StatusOK)
+		}
+		p.buf, p.sent = p.buf[:0], true
+		return
+	}
 	// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
 	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(chunkTimeout))
 	if p.r.Context().Err() != nil {
@@ -114,59 +123,50 @@ func (p *page) flush() {
 	p.buf, p.sent = p.buf[:0], true
 }
 
-// appendRow adds the entry to a page.
-func (e entry) appendRow(b []byte) []byte {
-	slash := ""
+// end sends the last chunk, with Content-Length if it is the only one.
+func (p *page) end(whole bool) {
+	if !p.sent && whole {
+		p.w.Header().Set("Content-Length", strconv.Itoa(len(p.buf)))
+	}
+	p.flush()
+	if p.r.Method != http.MethodHead {
+		_ = http.NewResponseController(p.w).SetWriteDeadline(time.Time{}) // the connection's next answer has none
+	}
+}
+
+// appendURL adds the entry's relative URL, in characters that neither HTML nor JSON escapes.
+func (e *entry) appendURL(b []byte) []byte {
+	b = append(b, "./"...) // keeps "a:b" from being a scheme
+	if isPlain(e.name) {
+		b = append(b, e.name...)
+	} else {
+		b = appendEscaped(b, e.name)
+	}
 	if e.isDir() {
-		slash = "/"
+		b = append(b, '/')
 	}
-	// "./" keeps "a:b" from being a scheme.
-	b = append(b, `<tr><td><a href="./`...)
-	b = append(b, html.EscapeString(url.PathEscape(e.name))...)
-	b = append(b, slash...)
-	b = append(b, `">`...)
-	b = append(b, html.EscapeString(visible(e.name))...)
-	b = append(b, slash...)
-	b = append(b, `</a></td><td>`...)
-	if !e.isDir() {
-		b = appendSize(b, e.size)
-	}
-	modified := time.Unix(e.modified, 0).UTC()
-	b = append(b, `</td><td><time datetime="`...)
-	b = modified.AppendFormat(b, time.RFC3339)
-	b = append(b, `">`...)
-	b = modified.AppendFormat(b, "2006-01-02 15:04")
-	return append(b, "</time></td></tr>\n"...)
+	return b
 }
 
-// appendSize writes a number of bytes in binary units.
-func appendSize(b []byte, n int64) []byte {
-	if n < 1024 {
-		return append(strconv.AppendInt(b, n, 10), " B"...)
-	}
-	size, unit := float64(n)/1024, 0
-	for size >= 1023.95 && unit < len(units)-1 {
-		size /= 1024
-		unit++
-	}
-	b = strconv.AppendFloat(b, size, 'f', 1, 64)
-	return append(b, ' ', units[unit], 'i', 'B')
-}
-
-const units = "KMGTPE"
-
-// visible returns a name for people: what is no UTF-8, and what would break the line or turn the direction of the text,
-// stands as a symbol.
-func visible(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r < ' ':
-			return '␀' + r
-		case r == 0x7f:
-			return '␡'
-		case unicode.IsControl(r), unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp):
-			return unicode.ReplacementChar
+// appendEscaped is url.PathEscape without the ampersand, which means something in HTML.
+func appendEscaped(b []byte, segment string) []byte {
+	for _, c := range []byte(url.PathEscape(segment)) {
+		if c == '&' {
+			b = append(b, "%26"...)
+		} else {
+			b = append(b, c)
 		}
-		return r
-	}, name)
+	}
+	return b
+}
+
+// isPlain says whether a name is the same in a URL, in HTML and in JSON.
+func isPlain(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return true
 }

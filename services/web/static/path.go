@@ -34,7 +34,7 @@ func localName(p string, showHidden bool) (name string, slash, ok bool) {
 		return "", false, false
 	}
 	for segment := range strings.SplitSeq(p, "/") {
-		if segment == "." || segment == ".." || hidden(segment) && !showHidden {
+		if segment == "." || segment == ".." || hidden(segment) && !showHidden || isPart(segment) {
 			return "", false, false
 		}
 	}

@@ -8,7 +8,6 @@ package static
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -31,9 +30,6 @@ const (
 	// retryAfter is what a client is told when too much is waiting, in seconds.
 	retryAfter = "1"
 )
-
-//go:embed listing.html
-var listingHTML string
 
 // Config says what a Handler serves.
 type Config struct {
@@ -64,7 +60,8 @@ type Handler struct {
 	large  chan struct{} // holds one for each large listing under way
 	hot    *hotCache     // nil means that nothing is kept in memory
 
-	archives chan struct{} // holds one for each archive under way
+	archives    chan struct{} // holds one for each archive under way
+	crossOrigin http.CrossOriginProtection
 
 	reloading sync.Mutex
 	tree      atomic.Pointer[tree]
@@ -77,7 +74,7 @@ func New(c Config) (*Handler, error) {
 	if c.Options, err = c.Options.check(); err != nil {
 		return nil, err
 	}
-	t, err := openTree(c.Path, c.Private)
+	t, err := c.openTree()
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +94,12 @@ func New(c Config) (*Handler, error) {
 	return h, nil
 }
 
+// Path returns the path as it was given, which may be a link.
+func (h *Handler) Path() string { return h.config.Path }
+
+// Hidden reports whether names that begin with a dot are served.
+func (h *Handler) Hidden() bool { return h.config.Options.Hidden }
+
 // Root returns the absolute path that is served now, with all symbolic links resolved.
 func (h *Handler) Root() string { return h.tree.Load().path }
 
@@ -107,7 +110,7 @@ func (h *Handler) Reload(ctx context.Context) error {
 	defer h.reloading.Unlock()
 	var t *tree
 	err := h.config.Pool.Do(ctx, func() (err error) {
-		t, err = openTree(h.config.Path, h.config.Private)
+		t, err = h.config.openTree()
 		return err
 	})
 	if err != nil {
@@ -130,16 +133,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
+	if h.takeUpload(w, r) {
+		return
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		h.get(w, r)
 	case http.MethodOptions:
-		w.Header().Set("Allow", allowed)
+		w.Header().Set("Allow", h.allowed())
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		w.Header().Set("Allow", allowed)
+		w.Header().Set("Allow", h.allowed())
 		refuse(w, http.StatusMethodNotAllowed)
 	}
+}
+
+func (h *Handler) allowed() string {
+	if h.config.Options.Upload {
+		return allowedUploads
+	}
+	return allowed
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {

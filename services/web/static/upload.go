@@ -1,3 +1,450 @@
 package static
 
-const defaultUploadMax = 1 << 30
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+const (
+	allowedUploads = "GET, HEAD, OPTIONS, PUT, POST"
+
+	defaultUploadMax = 1 << 30
+
+	// uploadChunk is how much of an upload is in memory, in bytes.
+	uploadChunk = 64 << 10
+
+	// stallTimeout is how long a client may send nothing of an upload.
+	stallTimeout = 30 * time.Second
+
+	// uploadOffset says how much of an unfinished upload there is, as in draft-ietf-httpbis-resumable-upload.
+	uploadOffset = "Upload-Offset"
+)
+
+// upload is one file on its way in.
+type upload struct {
+	dir, name string        // below the root
+	span      *contentRange // nil means the whole file
+	resumable bool          // what has come is kept when the client breaks off
+	replace   bool          // of what exists
+	header    http.Header   // has the conditions
+
+	created bool        // nothing was replaced
+	info    fs.FileInfo // of the file when all of it is there
+	size    int64       // what there is now
+}
+
+// takeUpload answers the requests that are about uploads:
+//
+//	PUT /dir/name             a new file: 201, or 204 if it took the place of another
+//	POST /dir/                a form with files: 303 for a browser, 201 for others
+//	PUT /dir/name?upload      a new file, of which what has come is kept when the client breaks off
+//	HEAD /dir/name?upload     says in Upload-Offset how much there is
+//	PUT /dir/name  with  Content-Range: bytes FIRST-LAST/TOTAL
+//	                          goes on where that ends: 202 until all is there (RFC 9110 section 14.5)
+//
+// ok is false for all others.
+func (h *Handler) takeUpload(w http.ResponseWriter, r *http.Request) (ok bool) {
+	if !h.config.Options.Upload {
+		return false
+	}
+	var err error
+	switch r.Method {
+	case http.MethodPut:
+		err = h.put(w, r)
+	case http.MethodPost:
+		err = h.postForm(w, r)
+	case http.MethodHead:
+		if r.URL.RawQuery == "" || !r.URL.Query().Has("upload") {
+			return false
+		}
+		err = h.tellOffset(w, r)
+	default:
+		return false
+	}
+	if err != nil {
+		h.refuseUpload(w, r, err, "")
+	}
+	return true
+}
+
+func (h *Handler) put(w http.ResponseWriter, r *http.Request) error {
+	u, err := h.newUpload(r)
+	if err != nil {
+		return err
+	}
+	limit, err := h.bodyLimit(r, u)
+	if err != nil {
+		return err
+	}
+	body := &patientReader{r.Body, http.NewResponseController(w)}
+	if err := h.store(r.Context(), u, body, limit); err != nil {
+		return err
+	}
+	header := w.Header()
+	if u.info == nil {
+		header.Set(uploadOffset, strconv.FormatInt(u.size, 10))
+		w.WriteHeader(http.StatusAccepted)
+		return nil
+	}
+	header.Set("Etag", etagOf(u.info, identity))
+	if u.created {
+		header.Set("Location", h.location(path.Join(u.dir, u.name)))
+		w.WriteHeader(http.StatusCreated)
+		return nil
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// newUpload checks all of a PUT but its length.
+func (h *Handler) newUpload(r *http.Request) (*upload, error) {
+	if err := h.crossOrigin.Check(r); err != nil {
+		return nil, &refusal{http.StatusForbidden, err.Error()}
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, &refusal{http.StatusUnsupportedMediaType, "send the file without a Content-Encoding"}
+	}
+	u, err := h.named(r)
+	if err != nil {
+		return nil, err
+	}
+	u.resumable = r.URL.RawQuery != "" && r.URL.Query().Has("upload")
+	u.header, u.replace = r.Header, h.config.Options.UploadOverwrite
+	lines := r.Header.Values("Content-Range")
+	if len(lines) == 0 {
+		return u, nil
+	}
+	span, ok := parseContentRange(lines[0])
+	if !ok || len(lines) > 1 {
+		return nil, &refusal{http.StatusBadRequest, "Content-Range: not bytes FIRST-LAST/TOTAL"}
+	}
+	u.span, u.resumable = &span, true
+	return u, nil
+}
+
+// named returns an upload to the path of the URL.
+func (h *Handler) named(r *http.Request) (*upload, error) {
+	name, slash, ok := h.localName(r.URL.Path)
+	switch {
+	case !ok:
+		return nil, errName
+	case slash, name == ".":
+		return nil, errDirectory
+	}
+	u := &upload{dir: path.Dir(name), name: path.Base(name)}
+	return u, checkName(u.name, h.config.Options.Hidden)
+}
+
+// checkName refuses names that no request would find.
+func checkName(name string, showHidden bool) error {
+	if !isName(name) || !filepath.IsLocal(name) || isPart(name) || hidden(name) && !showHidden {
+		return errName
+	}
+	if filepath.Separator != '/' && strings.Contains(name, ":") {
+		return errName // a stream of another file
+	}
+	return nil
+}
+
+// bodyLimit returns how long the body may be; negative means any length. It refuses what the headers say is too long.
+func (h *Handler) bodyLimit(r *http.Request, u *upload) (int64, error) {
+	largest := int64(h.config.Options.UploadMax)
+	size := r.ContentLength
+	if u.span != nil {
+		if size >= 0 && size != u.span.length {
+			return 0, &refusal{http.StatusBadRequest, fmt.Sprintf("Content-Range is of %d bytes, Content-Length of %d", u.span.length, size)}
+		}
+		size = u.span.total
+	}
+	switch {
+	case largest > 0 && size > largest:
+		return 0, h.tooLarge()
+	case u.span != nil:
+		return u.span.length, nil
+	case largest > 0:
+		return largest, nil
+	}
+	return -1, nil
+}
+
+func (h *Handler) tooLarge() error {
+	return &refusal{http.StatusRequestEntityTooLarge, "larger than " + h.config.Options.UploadMax.String()}
+}
+
+// store writes the body to a part, and gives that its name when all is there. A part that fails is removed, unless the
+// client may go on with it.
+func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit int64) error {
+	p, err := h.beginUpload(ctx, u)
+	if err != nil {
+		return err
+	}
+	n, err := receive(ctx, p.file, body, limit)
+	if errors.Is(err, errLong) && u.span == nil {
+		err = h.tooLarge()
+	}
+	u.size = n
+	if u.span != nil {
+		u.size += u.span.first
+	}
+	return h.surely(ctx, func() error {
+		defer p.close()
+		return u.end(p, err)
+	})
+}
+
+// end makes the part the file if all is there, keeps it if the client may go on, or removes it. err is what receiving it met.
+func (u *upload) end(p *part, err error) error {
+	whole := u.span == nil || u.size == u.span.total
+	_, broken := errors.AsType[*bodyError](err)
+	switch {
+	case err == nil && whole:
+		err = u.finish(p)
+	case u.resumable && (err == nil || broken):
+		return err
+	}
+	if err != nil {
+		return errors.Join(err, p.remove())
+	}
+	return nil
+}
+
+// finish makes the part the file. What was true when the upload began may have changed.
+func (u *upload) finish(p *part) error {
+	info, err := p.file.Stat()
+	if err != nil {
+		return err
+	}
+	if u.span != nil && info.Size() != u.span.total {
+		return &offsetError{info.Size()}
+	}
+	if err := u.check(p.dir); err != nil {
+		return err
+	}
+	if err := p.finish(u.mayReplace()); err != nil {
+		return err
+	}
+	u.info = info
+	return nil
+}
+
+// mayReplace is false also for who asks for a new file and nothing else (RFC 9110 section 13.1.2).
+func (u *upload) mayReplace() bool {
+	return u.replace && strings.TrimSpace(u.header.Get("If-None-Match")) != "*"
+}
+
+// check looks at what has the name now, and sets created.
+func (u *upload) check(dir *os.Root) error {
+	info, err := dir.Lstat(u.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		u.created = true
+		return conditions(u.header, nil)
+	}
+	u.created = false
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return errDirectory
+	case !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
+		return errSpecial
+	case !u.replace:
+		return errExists
+	}
+	return conditions(u.header, info)
+}
+
+// beginUpload opens the part, which owns its directory.
+func (h *Handler) beginUpload(ctx context.Context, u *upload) (p *part, err error) {
+	var first int64
+	if u.span != nil {
+		first = u.span.first
+	}
+	_, err = h.inDirectory(ctx, u, func(dir *os.Root) (err error) {
+		if err := u.check(dir); err != nil {
+			return err
+		}
+		p, err = openPart(dir, u.name, first)
+		return err
+	})
+	return p, err
+}
+
+// inDirectory runs fn in the pool with the directory of the upload, which the caller closes if there is no error.
+func (h *Handler) inDirectory(ctx context.Context, u *upload, fn func(*os.Root) error) (dir *os.Root, err error) {
+	for {
+		t := h.tree.Load()
+		err := h.config.Pool.Do(ctx, func() (err error) {
+			if dir, err = t.uploadDir(u); err != nil {
+				return err
+			}
+			if err = fn(dir); err != nil {
+				_ = dir.Close()
+			}
+			return err
+		})
+		if errors.Is(err, fs.ErrClosed) && h.tree.Load() != t {
+			continue // a reload closed the root after Load: there is a newer one
+		}
+		return dir, err
+	}
+}
+
+// uploadDir opens the directory of an upload. It makes blocking calls only, for the pool.
+func (t *tree) uploadDir(u *upload) (*os.Root, error) {
+	info, err := t.root.Stat(u.dir)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrClosed) && statusOf(err) == http.StatusNotFound:
+		return nil, errNowhere
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, errNowhere
+	}
+	if t.private != nil {
+		resolved, err := filepath.EvalSymlinks(filepath.Join(t.path, u.dir))
+		if err != nil || t.private(filepath.Join(resolved, u.name)) {
+			return nil, errName
+		}
+	}
+	return t.root.OpenRoot(u.dir)
+}
+
+// openTree opens the path. If there are to be uploads it must take them.
+func (c *Config) openTree() (*tree, error) {
+	t, err := openTree(c.Path, c.Private)
+	if err != nil || !c.Options.Upload {
+		return t, err
+	}
+	if err := t.checkUpload(); err != nil {
+		_ = t.root.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// checkUpload writes a file and removes it.
+func (t *tree) checkUpload() error {
+	if t.file != "" {
+		return plugins.Usagef("--upload: %q is a single file, not a directory", t.path)
+	}
+	const name = partPrefix + partSuffix // the part of no file
+	f, err := t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|nonblock, 0o600)
+	if err == nil {
+		_ = f.Close() // nothing was written
+		err = t.root.Remove(name)
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // somebody else who tried removed it
+		return nil
+	}
+	return &pathError{"--upload cannot write there: " + explain(err).Error(), err}
+}
+
+// surely runs fn in the pool, or without it if the pool takes nothing: what was begun has to end.
+func (h *Handler) surely(ctx context.Context, fn func() error) error {
+	ran := false
+	err := h.config.Pool.Do(context.WithoutCancel(ctx), func() error {
+		ran = true
+		return fn()
+	})
+	if !ran {
+		err = fn()
+	}
+	return err
+}
+
+// tellOffset answers how much of an unfinished upload there is.
+func (h *Handler) tellOffset(w http.ResponseWriter, r *http.Request) error {
+	u, err := h.named(r)
+	if err != nil {
+		return err
+	}
+	var size int64
+	dir, err := h.inDirectory(r.Context(), u, func(dir *os.Root) (err error) {
+		size, err = partSize(dir, u.name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_ = dir.Close() // it was only read from
+	w.Header().Set(uploadOffset, strconv.FormatInt(size, 10))
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// location returns the URL path of a name below the root.
+func (h *Handler) location(name string) string {
+	u := url.URL{Path: path.Join("/", h.config.Prefix, name)}
+	return u.String()
+}
+
+// refuseUpload answers that an upload was not taken, and why, after what there is to say before.
+func (h *Handler) refuseUpload(w http.ResponseWriter, r *http.Request, err error, before string) {
+	if isGone(r.Context(), err) {
+		panic(http.ErrAbortHandler) // nobody is there to be answered
+	}
+	status, reason := refusalOf(err)
+	if offset, ok := errors.AsType[*offsetError](err); ok {
+		w.Header().Set(uploadOffset, strconv.FormatInt(offset.size, 10))
+	}
+	if status == http.StatusServiceUnavailable || status == http.StatusLocked {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	// Of a disk that is full, or that refuses, the owner must hear.
+	if _, ours := errors.AsType[*refusal](err); !ours && (status >= 500 && status != http.StatusServiceUnavailable || status == http.StatusForbidden) {
+		h.config.Log.WarnContext(r.Context(), "cannot take an upload", "path", r.URL.Path, "error", err)
+	}
+	http.Error(w, before+http.StatusText(status)+": "+reason, status)
+}
+
+// isGone says whether the client has broken off.
+func isGone(ctx context.Context, err error) bool {
+	body, ok := errors.AsType[*bodyError](err)
+	return ctx.Err() != nil || ok && isAny(body.err, io.ErrUnexpectedEOF, syscall.ECONNRESET)
+}
+
+// refusalOf tells the client's mistakes from the disk's.
+func refusalOf(err error) (status int, reason string) {
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.status, r.reason
+	}
+	if b, ok := errors.AsType[*bodyError](err); ok {
+		return b.refusal()
+	}
+	if o, ok := errors.AsType[*offsetError](err); ok {
+		return http.StatusConflict, o.Error()
+	}
+	switch {
+	case isAny(err, syscall.ENOSPC, syscall.EDQUOT):
+		return http.StatusInsufficientStorage, "no room left"
+	case errors.Is(err, syscall.EFBIG):
+		return http.StatusRequestEntityTooLarge, "larger than a file can be"
+	case isAny(err, fs.ErrExist, syscall.EISDIR):
+		return http.StatusConflict, errExists.reason
+	case errors.Is(err, syscall.EROFS):
+		return http.StatusForbidden, "the file system is read-only"
+	case errors.Is(err, fs.ErrPermission):
+		return http.StatusForbidden, "permission denied"
+	case isAny(err, syscall.ENAMETOOLONG, syscall.EINVAL, syscall.EILSEQ):
+		return http.StatusBadRequest, "no file can have that name"
+	}
+	if status := statusOf(err); status == http.StatusServiceUnavailable {
+		return status, "try again later"
+	}
+	return http.StatusInternalServerError, "see the server's log"
+}

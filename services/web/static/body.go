@@ -1,0 +1,108 @@
+package static
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// patientReader is a request body that may take any time as a whole, but not stand still.
+type patientReader struct {
+	io.Reader
+	control *http.ResponseController
+}
+
+func (p *patientReader) Read(b []byte) (int, error) {
+	// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
+	_ = p.control.SetReadDeadline(time.Now().Add(stallTimeout))
+	n, err := p.Reader.Read(b)
+	if err != nil {
+		// If it passed during the answer, net/http would take that for the client's leaving.
+		_ = p.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// bodyError says that a request body came to an end before its end.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
+
+func (e *bodyError) refusal() (status int, reason string) {
+	if errors.Is(e.err, os.ErrDeadlineExceeded) {
+		return http.StatusRequestTimeout, "nothing came for " + stallTimeout.String()
+	}
+	return http.StatusBadRequest, "the body is broken"
+}
+
+// errLong says that a body is longer than it may be.
+var errLong = &refusal{http.StatusBadRequest, "the body is longer than its Content-Range"}
+
+// receive copies a body that is no longer than limit, which negative is no limit. The error is a *bodyError if it is the
+// client's, and errLong.
+func receive(ctx context.Context, dst io.Writer, body io.Reader, limit int64) (n int64, err error) {
+	buf := make([]byte, uploadChunk)
+	for {
+		got, readErr := body.Read(buf)
+		if limit >= 0 && int64(got) > limit-n {
+			return n, errLong
+		}
+		if _, err := dst.Write(buf[:got]); err != nil {
+			return n, err
+		}
+		n += int64(got)
+		switch {
+		case readErr == io.EOF:
+			return n, nil
+		case readErr != nil:
+			return n, &bodyError{readErr}
+		case ctx.Err() != nil:
+			return n, &bodyError{ctx.Err()}
+		}
+	}
+}
+
+// contentRange is what a body is of the whole file (RFC 9110 section 14.4).
+type contentRange struct{ first, length, total int64 }
+
+// parseContentRange takes "bytes FIRST-LAST/TOTAL", and "bytes */TOTAL" for nothing more at the end of a file that is all
+// there. No number is larger than an int64 holds.
+func parseContentRange(s string) (c contentRange, ok bool) {
+	unit, rest, found := strings.Cut(s, " ")
+	if !found || !strings.EqualFold(unit, "bytes") {
+		return c, false
+	}
+	span, total, found := strings.Cut(rest, "/")
+	if !found {
+		return c, false
+	}
+	if c.total, ok = digits(total); !ok {
+		return contentRange{}, false
+	}
+	if span == "*" {
+		c.first = c.total
+		return c, true
+	}
+	first, last, found := strings.Cut(span, "-")
+	from, firstOK := digits(first)
+	to, lastOK := digits(last)
+	if !found || !firstOK || !lastOK || from > to || to >= c.total {
+		return contentRange{}, false
+	}
+	return contentRange{from, to - from + 1, c.total}, true
+}
+
+// digits reads a number of digits and nothing else.
+func digits(s string) (int64, bool) {
+	if s == "" || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}
