@@ -55,7 +55,7 @@ type Place struct {
 // builtIn are the kinds that every site has.
 func builtIn() []Kind {
 	return []Kind{
-		{"static", "the files below a directory, or a single file: static:DIR", func() Mounter { return &staticMount{} }},
+		{"static", "the files below a directory, or a single file: static:/srv/site", func() Mounter { return &staticMount{} }},
 		{"proxy", "what another server answers: proxy:http://127.0.0.1:9000 or proxy:unix:/run/app.sock", func() Mounter { return &proxyMount{} }},
 		{"redirect", "send clients to another URL: redirect:https://example.org", func() Mounter { return &redirectMount{} }},
 	}
