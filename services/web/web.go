@@ -268,7 +268,7 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 		return nil, err
 	}
 	header := own.header()
-	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header}, env); err != nil {
+	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}, env); err != nil {
 		return nil, err
 	}
 	m.handler = own.wrap(m.inner, header, m.users, env)
