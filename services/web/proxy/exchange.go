@@ -171,9 +171,7 @@ func (x *exchange) failed(ctx context.Context, t turn, err error) bool {
 		x.refuse(status)
 		return false
 	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errCut) {
-		err = cause
-	}
+	err = reason(ctx, err)
 	x.h.balance.failed(t)
 	again := x.mayRepeat(ctx) && x.h.balance.more(x.tried)
 	then, status := "ask another", statusOf(err)
@@ -187,12 +185,23 @@ func (x *exchange) failed(ctx context.Context, t turn, err error) bool {
 	return again
 }
 
+// reason tells what is behind err, when the context of the attempt has ended and the client has not left.
+func reason(ctx context.Context, err error) error {
+	if s, ok := errors.AsType[silence](context.Cause(ctx)); ok {
+		return s
+	}
+	if errors.Is(err, context.Canceled) {
+		return errCut
+	}
+	return err
+}
+
 // clientFailed returns the status for a client whose body is none, or 0. It panics if the client has left.
 func (x *exchange) clientFailed() int {
 	if x.body != nil {
 		err := x.body.failure()
 		switch {
-		case x.body.stopped() != nil && err == nil:
+		case x.body.stopped() == errCut && err == nil:
 			return 0 // the context has ended because we have stopped to read
 		case err != nil && (x.r.Context().Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)):
 			return statusOfBody(err)
