@@ -231,6 +231,12 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/a", nil)
+	r.URL.RawQuery = "a HTTP/1.0"
+	w := httptest.NewRecorder()
+	if f.handler.ServeHTTP(w, r); w.Code != 400 {
+		t.Errorf("space in a query = %d, want 400", w.Code)
+	}
 	if log := f.host.Log(); log != "" {
 		t.Errorf("logged:\n%s", log)
 	}
