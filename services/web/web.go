@@ -178,7 +178,7 @@ func (o *options) check() error {
 	if err := o.guards.check(); err != nil {
 		return err
 	}
-	return o.tls.check(o.secure)
+	return o.tls.check(o.secure, len(o.guards.proxies.GetSlice()) > 0)
 }
 
 // maybeEndpoint leaves numbers, and all that has the marks of an endpoint or a path, to those who know more about them.
