@@ -148,7 +148,7 @@ func (r *response) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (r *response) Write(p []byte) (int, error) {
 	r.begin()
-	r.guards.watchWrite(r.ResponseWriter, len(p))
+	defer r.guards.watchWrite(r.ResponseWriter, len(p))()
 	n, err := r.ResponseWriter.Write(p)
 	r.count(int64(n))
 	return n, err
