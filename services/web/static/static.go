@@ -61,6 +61,7 @@ type Handler struct {
 	pages  sync.Pool     // of *[]byte, for a chunk of a listing
 	large  chan struct{} // holds one for each large listing under way
 	hot    *hotCache     // nil means that nothing is kept in memory
+	shelf  *shelf        // nil likewise
 
 	archives    chan struct{} // holds one for each archive under way
 	crossOrigin http.CrossOriginProtection
@@ -95,7 +96,7 @@ func New(c Config) (*Handler, error) {
 		return &b
 	}
 	if c.Options.Memory > 0 {
-		h.hot = newHotCache(int64(c.Options.Memory))
+		h.hot, h.shelf = newHotCache(int64(c.Options.Memory)), newShelf()
 	}
 	h.tree.Store(t)
 	return h, nil
@@ -124,10 +125,16 @@ func (h *Handler) Reload(ctx context.Context) error {
 		return err
 	}
 	before := h.tree.Swap(t)
+	h.forget()
+	return before.root.Close()
+}
+
+// forget drops what is in memory.
+func (h *Handler) forget() {
 	if h.hot != nil {
 		h.hot.clear()
+		h.shelf.clear()
 	}
-	return before.root.Close()
 }
 
 // Close releases the directory. Requests after it are answered with 404.

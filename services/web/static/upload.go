@@ -204,8 +204,8 @@ func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit in
 		defer p.close()
 		return u.end(p, err)
 	})
-	if u.info != nil && h.hot != nil {
-		h.hot.clear() // whoever uploads a file sees it at once, by each of its names
+	if u.info != nil {
+		h.forget() // whoever uploads a file sees it at once, by each of its names
 	}
 	return err
 }
