@@ -133,7 +133,6 @@ func serve(t testing.TB, c lane.Config, handler http.Handler, ln net.Listener, s
 	}
 	s.http.Protocols.SetHTTP1(true)
 	s.http.Protocols.SetHTTP2(true)
-	s.http.Protocols.SetUnencryptedHTTP2(true)
 	s.listener = ln
 	if secure != nil {
 		s.listener = tls.NewListener(ln, secure)
