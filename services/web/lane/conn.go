@@ -39,7 +39,7 @@ type conn struct {
 	ahead   int     // how much of the next head net/http has already
 	due     int64   // how much of its request net/http has not got yet
 	idle    bool    // net/http waits for the next request
-	served  bool    // something of a request has come
+	served  bool    // there has been a request
 	known   bool    // to net/http
 
 	readBy  atomic.Int64 // Unix time in ns of the deadline for reading that await set; 0 after any other
@@ -172,6 +172,7 @@ func (c *conn) next() error {
 		if err != nil {
 			return err
 		}
+		c.served = true
 		if h.simple && c.ahead == 0 {
 			done, err := c.answer(h.size)
 			if err != nil {
@@ -215,7 +216,6 @@ func (c *conn) readHead() (head, error) {
 		}
 	}
 	c.state.Store(reading)
-	c.served = true
 	limit := c.lane.config.MaxHeader
 	var s scan
 	for first := true; ; first = false {
@@ -238,7 +238,7 @@ func (c *conn) readHead() (head, error) {
 		err := c.more()
 		switch {
 		case err == nil:
-		case err == io.EOF:
+		case err == io.EOF && (!c.served || len(b) >= 4): // fewer are no request to net/http, but for the first one
 			return head{body: loose}, nil // net/http answers it, and meets the same end
 		case errors.Is(err, os.ErrDeadlineExceeded) && !c.lane.stopping.Load():
 			return head{}, c.reject(http.StatusRequestTimeout, "the header took too long")

@@ -104,10 +104,10 @@ func (o *openConns) awaitOpen(n int) {
 
 // start serves until the test ends or stop is called, which checks that everything ends.
 func start(t testing.TB, c lane.Config, handler http.Handler) *server {
-	return startTLS(t, c, handler, nil)
+	return startTLS(t, c, handler, nil, false)
 }
 
-func startTLS(t testing.TB, c lane.Config, handler http.Handler, secure *tls.Config) *server {
+func startTLS(t testing.TB, c lane.Config, handler http.Handler, secure *tls.Config, h2c bool) *server {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,12 +115,12 @@ func startTLS(t testing.TB, c lane.Config, handler http.Handler, secure *tls.Con
 	}
 	o := &openConns{Listener: ln}
 	o.less = sync.NewCond(&o.mu)
-	s := serve(t, c, handler, o, secure)
+	s := serve(t, c, handler, o, secure, h2c)
 	s.accepted = o
 	return s
 }
 
-func serve(t testing.TB, c lane.Config, handler http.Handler, ln net.Listener, secure *tls.Config) *server {
+func serve(t testing.TB, c lane.Config, handler http.Handler, ln net.Listener, secure *tls.Config, h2c bool) *server {
 	s := &server{addr: ln.Addr(), log: &logBuffer{}}
 	if c.Answer == nil {
 		c.Answer = hot
@@ -133,6 +133,7 @@ func serve(t testing.TB, c lane.Config, handler http.Handler, ln net.Listener, s
 	}
 	s.http.Protocols.SetHTTP1(true)
 	s.http.Protocols.SetHTTP2(true)
+	s.http.Protocols.SetUnencryptedHTTP2(h2c)
 	s.listener = ln
 	if secure != nil {
 		s.listener = tls.NewListener(ln, secure)
@@ -280,10 +281,14 @@ func post(path, body string) string {
 	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
-// echo answers with what it was asked.
+// echo answers with what it was asked, but for /hot: when the first byte of a request came before the end of the one before,
+// net/http must answer it.
 var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	text := fmt.Sprintf("%s %s %q %v", r.Method, r.RequestURI, body, err)
+	if r.URL.Path == "/hot" {
+		text = hotBody
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	_, _ = io.WriteString(w, text)
 })
@@ -300,4 +305,13 @@ func unixListener(t testing.TB) net.Listener {
 		t.Fatal(err)
 	}
 	return ln
+}
+
+// awaitCount waits until n connections are counted, and none for an address that has none.
+func (s *server) awaitCount(t testing.TB, n int) {
+	t.Helper()
+	s.lane.AwaitCount(n)
+	if conns, addresses := s.lane.Count(); conns != n || addresses > n {
+		t.Errorf("%d connections of %d addresses are counted, want %d", conns, addresses, n)
+	}
 }
