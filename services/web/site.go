@@ -159,7 +159,7 @@ func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) 
 // record tells the access log of a request that took the short way.
 func (s *site) record(r *lane.Request, status int, sent int64, end time.Time, took time.Duration) {
 	s.access.write(record{
-		client: r.Client, method: text(r.Method()), uri: text(r.Target), proto: "HTTP/1.1", host: text(r.Host),
+		client: r.Client, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), host: text(r.Host),
 		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, end: end, took: took,
 	})
 }
