@@ -46,7 +46,7 @@ func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool,
 	}
 	info, err := d.Info()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		info, err = t.root.Stat(path.Join(dir, name))
+		info, err = t.stat(path.Join(dir, name))
 	}
 	switch {
 	case errors.Is(err, fs.ErrClosed):

@@ -200,10 +200,12 @@ func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit in
 	if u.span != nil {
 		u.size += u.span.first
 	}
-	return h.surely(ctx, func() error {
+	err = h.surely(ctx, func() error {
 		defer p.close()
 		return u.end(p, err)
 	})
+	h.tree.Load().hot.forget() // who has sent a file gets that one
+	return err
 }
 
 // end makes the part the file if all is there, keeps it if the client may go on, or removes it. err is what receiving it met.
@@ -314,11 +316,12 @@ func (t *tree) uploadDir(u *upload) (*os.Root, error) {
 	case !info.IsDir():
 		return nil, errNowhere
 	}
-	if t.private != nil {
-		resolved, err := filepath.EvalSymlinks(filepath.Join(t.path, u.dir))
-		if err != nil || t.private(filepath.Join(resolved, u.name)) {
-			return nil, errName
-		}
+	dir, err := t.resolve(u.dir)
+	if err != nil {
+		return nil, err
+	}
+	if t.isPrivate(path.Join(dir, u.name)) {
+		return nil, errName
 	}
 	return t.root.OpenRoot(u.dir)
 }
@@ -326,8 +329,12 @@ func (t *tree) uploadDir(u *upload) (*os.Root, error) {
 // openTree opens the path. If there are to be uploads it must take them.
 func (c *Config) openTree() (*tree, error) {
 	t, err := openTree(c.Path, c.Private)
-	if err != nil || !c.Options.Upload {
-		return t, err
+	if err != nil {
+		return nil, err
+	}
+	t.hot = newHotCache(int64(c.Options.Memory), time.Now)
+	if !c.Options.Upload {
+		return t, nil
 	}
 	if err := t.checkUpload(); err != nil {
 		_ = t.root.Close()
