@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -115,6 +116,12 @@ func newHTTP1(t testing.TB, addr net.Addr) *http1 {
 
 func (c *http1) ask(t testing.TB, request string) answer {
 	t.Helper()
+	return c.send(t, request, "")
+}
+
+// send sends a request with a body, if it is not empty.
+func (c *http1) send(t testing.TB, request, content string) answer {
+	t.Helper()
 	if c.conn == nil {
 		conn, err := net.Dial(c.addr.Network(), c.addr.String())
 		if err != nil {
@@ -123,8 +130,14 @@ func (c *http1) ask(t testing.TB, request string) answer {
 		c.conn, c.reader = conn, bufio.NewReader(conn)
 	}
 	_ = c.conn.SetDeadline(time.Now().Add(time.Minute))
-	request = strings.TrimSuffix(request, "\n") + "\nHost: test\n\n"
-	if _, err := io.WriteString(c.conn, strings.ReplaceAll(request, "\n", "\r\n")); err != nil {
+	request = strings.TrimSuffix(request, "\n") + "\n"
+	if !strings.Contains(request, "\nHost:") {
+		request += "Host: test\n"
+	}
+	if content != "" {
+		request += "Content-Length: " + strconv.Itoa(len(content)) + "\n"
+	}
+	if _, err := io.WriteString(c.conn, strings.ReplaceAll(request+"\n", "\n", "\r\n")+content); err != nil {
 		t.Fatal(err)
 	}
 	method, _, _ := strings.Cut(request, " ")
