@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -98,7 +97,7 @@ func (c *common) wrap(next http.Handler, header http.Header, users plugins.Users
 }
 
 // users opens the password file, if there is one.
-func (c *common) users(_ context.Context, env *plugins.Env) (plugins.Users, error) {
+func (c *common) users(spec *mountSpec, env *plugins.Env) (plugins.Users, error) {
 	if c.auth.given == "" {
 		if c.realm != "" {
 			return nil, &plugins.UsageError{Reason: "--auth-realm without --auth: nobody is asked for a password", Suggestion: "add --auth FILE"}
@@ -107,7 +106,7 @@ func (c *common) users(_ context.Context, env *plugins.Env) (plugins.Users, erro
 	}
 	users, err := env.Users(c.auth.path())
 	if err != nil {
-		return nil, fmt.Errorf("--auth %q: %w", c.auth.given, err)
+		return nil, fmt.Errorf("%s %q: %w", spec.option("auth"), c.auth.given, err)
 	}
 	return users, nil
 }

@@ -261,11 +261,7 @@ func (s *site) Reload(ctx context.Context) error {
 	var errs []error
 	for _, m := range s.mounts {
 		if err := m.reload(ctx, s.env.Log); err != nil {
-			what := m.spec.name()
-			if m.spec.given == "" {
-				what = fmt.Sprintf("--path %q", m.spec.arg)
-			}
-			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+			errs = append(errs, fmt.Errorf("%s: %w", m.spec.name(), err))
 		}
 	}
 	return errors.Join(errs...)
@@ -274,7 +270,7 @@ func (s *site) Reload(ctx context.Context) error {
 func (m *mount) reload(ctx context.Context, log *slog.Logger) error {
 	if m.users != nil {
 		if err := m.users.Reload(ctx); err != nil {
-			return fmt.Errorf("auth: %w", err)
+			return fmt.Errorf("%s: %w", m.spec.option("auth"), err)
 		}
 	}
 	before := m.root()

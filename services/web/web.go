@@ -209,7 +209,7 @@ func (o *options) openSite(ctx context.Context, s *site) (err error) {
 func (o *options) makeMounts(ctx context.Context, s *site) error {
 	specs := o.mounts.list
 	if o.path.given != "" || len(specs) == 0 {
-		root := mountSpec{kind: "static", arg: o.path.path(), given: ""}
+		root := mountSpec{kind: "static", arg: o.path.path(), typed: o.path.name()}
 		specs = append([]mountSpec{root}, specs...)
 	}
 	for i := range specs {
@@ -217,29 +217,27 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 		spec.path = o.routePrefix + spec.path
 		m, err := o.makeMount(ctx, spec, s.env)
 		if err != nil {
-			return o.blame(spec, err)
+			return blame(spec, err)
 		}
 		for _, other := range s.mounts {
 			if other.host == m.host && other.path == m.path {
-				return errors.Join(m.close(), plugins.Usagef("%s: %s is taken already", spec.name(), m.place()))
+				return errors.Join(m.close(), plugins.Usagef("%s: %s is the place of %s already", spec.name(), m.place(), other.spec.name()))
 			}
 		}
 		s.mounts = append(s.mounts, m)
 		s.router.add(m)
 	}
-	return nil
+	return s.checkRedirects()
 }
 
 // blame says which option an error is about.
-func (o *options) blame(spec *mountSpec, err error) error {
+func blame(spec *mountSpec, err error) error {
 	var usage *plugins.UsageError
 	switch {
 	case errors.As(err, &usage) && spec.given == "":
 		return err
 	case errors.As(err, &usage):
-		return &plugins.UsageError{Reason: spec.name() + ": " + usage.Reason, Suggestion: usage.Suggestion}
-	case spec.given == "":
-		return fmt.Errorf("--path %q: %w", o.path.name(), err)
+		return spec.blame(usage)
 	}
 	return fmt.Errorf("%s: %w", spec.name(), err)
 }
@@ -264,7 +262,7 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	}
 	m := &mount{spec: spec, host: spec.host, path: spec.path}
 	var err error
-	if m.users, err = own.users(ctx, env); err != nil {
+	if m.users, err = own.users(spec, env); err != nil {
 		return nil, err
 	}
 	header := own.header()

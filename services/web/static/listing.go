@@ -50,7 +50,7 @@ func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool,
 	}
 	info, err := d.Info()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		info, err = t.root.Stat(file)
+		info, err = t.stat(file)
 	}
 	switch {
 	case errors.Is(err, fs.ErrClosed):
@@ -109,7 +109,7 @@ func (l *listing) read() error {
 // takes a slot until then.
 func (h *Handler) readEntries(r *http.Request, l *listing) (release func(), err error) {
 	ctx, began := r.Context(), time.Now()
-	kept := h.shelf.get(l.tree, l.name)
+	kept := l.tree.shelf.get(l.name)
 	if kept == nil {
 		// HEAD does not need the rest: so large a listing has no Content-Length.
 		if err := h.begin(ctx, l); err != nil || l.whole || r.Method == http.MethodHead {
@@ -125,8 +125,8 @@ func (h *Handler) readEntries(r *http.Request, l *listing) (release func(), err 
 			return nil, err
 		}
 		l.sort(order{})
-		kept = &shelved{tree: l.tree, entries: l.entries, cut: l.cut, read: began}
-		h.shelf.put(l.name, kept)
+		kept = &shelved{entries: l.entries, cut: l.cut, read: began}
+		l.tree.shelf.put(l.name, kept)
 	}
 	l.entries, l.cut, l.whole, l.sorted = kept.entries, kept.cut, true, true
 	return release, nil

@@ -1,6 +1,7 @@
 package static
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -95,15 +96,18 @@ func (o Options) check() (Options, error) {
 			return o, plugins.Usagef("--index %q: not the name of a file in each directory", name)
 		}
 	}
-	for option, file := range map[string]*string{"spa": &o.SPA, "not-found": &o.NotFound} {
-		if *file == "" {
+	for _, page := range []struct {
+		option string
+		file   *string
+	}{{"spa", &o.SPA}, {"not-found", &o.NotFound}} {
+		if *page.file == "" {
 			continue
 		}
-		name, slash, ok := localName("/"+strings.TrimPrefix(*file, "/"), true)
+		name, slash, ok := localName("/"+strings.TrimPrefix(*page.file, "/"), true)
 		if !ok || slash {
-			return o, plugins.Usagef("--%s %q: not a file below the directory that is served", option, *file)
+			return o, plugins.Usagef("--%s %q: not the path of a file below the directory that is served", page.option, *page.file)
 		}
-		*file = name
+		*page.file = name
 	}
 	if o.UploadOverwrite && !o.Upload {
 		return o, &plugins.UsageError{Reason: "--upload-overwrite: nothing is uploaded", Suggestion: "add --upload"}
@@ -115,7 +119,7 @@ func (o Options) check() (Options, error) {
 func (o *Options) cleaned(name string) string {
 	dir, base := path.Split(name)
 	if slices.Contains(o.Index, base) && o.Listing != ListOn {
-		return dir
+		return cmp.Or(dir, "./")
 	}
 	return strings.TrimSuffix(name, pageSuffix)
 }

@@ -16,7 +16,6 @@ type shelf struct {
 
 // shelved is a large directory. Nobody may change its entries.
 type shelved struct {
-	tree    *tree
 	entries []entry // in the usual order
 	cut     bool
 	read    time.Time // when reading began
@@ -25,13 +24,13 @@ type shelved struct {
 func newShelf() *shelf { return &shelf{kept: map[string]*shelved{}, room: maxListed} }
 
 // get returns what is kept of a directory, nil if that is nothing or too old.
-func (s *shelf) get(t *tree, name string) *shelved {
+func (s *shelf) get(name string) *shelved {
 	if s == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if d := s.kept[name]; d != nil && d.tree == t && time.Since(d.read) < tooOld {
+	if d := s.kept[name]; d != nil && time.Since(d.read) < tooOld {
 		return d
 	}
 	return nil
@@ -65,7 +64,11 @@ func (s *shelf) remove(name string, d *shelved) {
 	}
 }
 
-func (s *shelf) clear() {
+// forget drops everything.
+func (s *shelf) forget() {
+	if s == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, d := range s.kept {
