@@ -63,7 +63,7 @@ func TestDocumentation(t *testing.T) {
 		}
 	}
 
-	needs(t, "curl", "curl")
+	plugintest.NeedTool(t, "curl", "curl")
 	addr := start(t, commands[1]).Addrs()[0].String()
 	for session := range strings.SplitSeq(strings.Join(blocks(string(page), "console"), "\n"), "$ ") {
 		if session == "" {

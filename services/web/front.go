@@ -35,6 +35,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		dropForwarded(r.Header)
 	}
 	f.guards.watchBody(res, r)
+	if r.ProtoMajor == 2 {
+		res.guards = f.guards // of HTTP/1 it is the connection that is watched
+	}
 	if f.hsts != "" && r.TLS != nil {
 		res.Header().Set("Strict-Transport-Security", f.hsts)
 	}
@@ -84,6 +87,7 @@ type response struct {
 	began  time.Time
 	client netip.Addr // invalid behind a unix socket
 	user   string     // who gave a right password
+	guards *guards    // nil if nobody has to look at how fast the client reads
 }
 
 // setUser tells the access log who the user is.
@@ -144,6 +148,7 @@ func (r *response) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (r *response) Write(p []byte) (int, error) {
 	r.begin()
+	defer r.guards.watchWrite(r.ResponseWriter, len(p))()
 	n, err := r.ResponseWriter.Write(p)
 	r.count(int64(n))
 	return n, err

@@ -70,6 +70,18 @@ func (g *guards) watchBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// watchWrite gives the client of an HTTP/2 stream its time for n bytes, until done is called: with a deadline a stream ends
+// even if nobody writes.
+func (g *guards) watchWrite(w http.ResponseWriter, n int) (done func()) {
+	if g == nil || g.minRate <= 0 {
+		return func() {}
+	}
+	need := time.Duration(g.stall) + time.Duration(float64(n)/float64(g.minRate)*float64(time.Second))
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(need)) // a stream that has ended needs none
+	return func() { _ = control.SetWriteDeadline(time.Time{}) }
+}
+
 // errSlow wraps os.ErrDeadlineExceeded.
 var errSlow = fmt.Errorf("the request's body comes too slowly: %w", os.ErrDeadlineExceeded)
 

@@ -257,6 +257,11 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	if err := spec.apply(flags, defaults); err != nil {
 		return nil, err
 	}
+	if o.live && spec.kind == "static" {
+		if err := flags.Set("memory", "0"); err != nil { // a browser comes back within milliseconds of a change
+			return nil, err
+		}
+	}
 	m := &mount{spec: spec, host: spec.host, path: spec.path}
 	var err error
 	if m.users, err = own.users(ctx, env); err != nil {

@@ -66,6 +66,7 @@ type Lane struct {
 	date    atomic.Pointer[dateLine]
 	buffers sync.Pool // of *[]byte with bufferSize
 	answers sync.Pool // of *[]byte with answerSize
+	blocks  sync.Pool // of *[]byte with readBlock and gathered
 	handed  chan net.Conn
 	refused atomic.Int64
 
@@ -99,6 +100,7 @@ func New(c Config) *Lane {
 	}
 	l.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
 	l.answers.New = func() any { b := make([]byte, 0, answerSize); return &b }
+	l.blocks.New = func() any { b := make([]byte, readBlock+gathered); return &b }
 	return l
 }
 

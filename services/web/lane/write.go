@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 )
@@ -132,41 +133,73 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// onDisk is a file that is read through something that bounds how many calls may wait for the disk.
+type onDisk interface {
+	Disk() (f *os.File, do func(func() error) error)
+}
+
 // ReadFrom is what the http.Server calls to send a file.
 func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
-	to, ok := c.Conn.(io.ReaderFrom)
+	limited, ok := src.(*io.LimitedReader)
+	if !ok || c.raw == nil {
+		return c.copyFrom(src)
+	}
+	file, ok := limited.R.(onDisk)
 	if !ok {
 		return c.copyFrom(src)
 	}
-	rest := int64(loose)
-	limited, isLimited := src.(*io.LimitedReader)
-	if isLimited {
-		src, rest = limited.R, limited.N
-		defer func() { limited.N -= sum }()
-	}
-	for chunk := int64(slowChunk); rest > 0 && err == nil; chunk = min(sendChunk, 2*chunk) {
-		part := io.LimitedReader{R: src, N: min(chunk, rest)}
-		want := part.N
+	f, do := file.Disk()
+	for chunk := int64(slowChunk); limited.N > 0; chunk = min(sendChunk, 2*chunk) {
+		want := min(chunk, limited.N)
 		c.allow(want)
-		var n int64
-		n, err = to.ReadFrom(&part)
-		sum += n
-		rest -= n
-		if n < want {
-			break
+		for want > 0 {
+			n, err := c.sendFile(f, do, want)
+			sum, want, limited.N = sum+n, want-n, limited.N-n
+			switch {
+			case err == io.EOF:
+				return sum, nil
+			case err != nil:
+				return sum, err
+			}
 		}
 	}
-	return sum, err
+	return sum, nil
 }
 
-// copyFrom sends through a buffer, as TLS needs it. Several records of 16 KiB fit into it.
+const (
+	readBlock = 32 << 10
+	// gathered are eight records of TLS, each 16 KiB and at most 256 bytes that TLS 1.3 adds (RFC 8446 section 5.2).
+	gathered = 8 * (16<<10 + 256)
+)
+
+// gatherer is a connection below TLS that can make one write of many.
+type gatherer interface {
+	Gather(buf []byte)
+	Release() error
+}
+
+// copyFrom sends through a buffer, as TLS needs it. Of a file several records are sent at once: each by itself costs more to
+// send than to encrypt. What comes from elsewhere may not come soon, and nothing waits for it.
 func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
-	buf := make([]byte, 64<<10)
+	block := c.lane.blocks.Get().(*[]byte)
+	defer c.lane.blocks.Put(block)
+	buf, most := (*block)[:readBlock], int64(readBlock)
+	if g, ok := c.below().(gatherer); ok && isFile(src) {
+		g.Gather((*block)[readBlock:])
+		most = gathered
+		defer func() {
+			c.allow(most)
+			if releaseErr := g.Release(); err == nil {
+				err = releaseErr
+			}
+		}()
+	}
 	for {
 		n, readErr := src.Read(buf)
 		if n > 0 {
+			c.allow(most)
 			var written int
-			written, err = c.Write(buf[:n])
+			written, err = c.Conn.Write(buf[:n])
 			sum += int64(written)
 		}
 		switch {
@@ -178,6 +211,22 @@ func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
 			return sum, readErr
 		}
 	}
+}
+
+// below is the connection that TLS writes to, or nil without TLS.
+func (c *conn) below() net.Conn {
+	if c.tls == nil {
+		return nil
+	}
+	return c.tls.NetConn()
+}
+
+func isFile(src io.Reader) bool {
+	if l, ok := src.(*io.LimitedReader); ok {
+		src = l.R
+	}
+	_, ok := src.(onDisk)
+	return ok
 }
 
 // SetWriteDeadline implements net.Conn for the http.Server and handlers, whose deadline goes before the least rate.

@@ -316,6 +316,7 @@ func TestClientLeaves(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 		}
 		begun <- struct{}{}
+		_, _ = io.Copy(io.Discard, r.Body) // net/http looks for the end of the connection only behind the body
 		<-r.Context().Done()
 		left <- struct{}{}
 	})
@@ -338,6 +339,14 @@ func TestClientLeaves(t *testing.T) {
 		<-left
 		client.Wait()
 	}
+	conn, err := net.Dial("tcp", f.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf")
+	<-begun
+	_ = conn.Close()
+	<-left
 	f.Close() // waits for the handlers
 	if log := f.host.Log(); log != "" {
 		t.Errorf("logged:\n%s", log)

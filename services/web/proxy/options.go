@@ -29,6 +29,9 @@ const (
 	// maxIdle is how many idle connections are kept for each upstream.
 	maxIdle = 512
 
+	// pingAfter is how long a connection of HTTP/2 may be silent before it is asked whether it lives: all requests share it.
+	pingAfter = 15 * time.Second
+
 	// continueTimeout is how long a request that said "Expect: 100-continue" waits for the upstream before its body is sent.
 	continueTimeout = time.Second
 )
@@ -182,6 +185,7 @@ func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Confi
 		DisableKeepAlives:      o.keepAlive == 0,
 		DisableCompression:     true, // whether an answer is compressed is between client and upstream
 		Protocols:              &http.Protocols{},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: o.connectTimeout},
 	}
 	clear := t.url.Scheme == "http"
 	tr.Protocols.SetHTTP1(!o.http2 || !clear)

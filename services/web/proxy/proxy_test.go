@@ -151,13 +151,6 @@ func send(t testing.TB, addr, request string) (*http.Response, string) {
 	return res, string(body)
 }
 
-func needs(t *testing.T, tool, debianPackage string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		t.Skipf("%s is missing: install the package %s", tool, debianPackage)
-	}
-}
-
 func TestTargets(t *testing.T) {
 	seen := func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }
 	up := upstreamOf(t, seen)
@@ -370,7 +363,7 @@ func TestMethodsAndBodies(t *testing.T) {
 
 // TestCurl has a real client's conversation: upload with an expectation, HTTP/2 in front, a compressed answer.
 func TestCurl(t *testing.T) {
-	needs(t, "curl", "curl")
+	plugintest.NeedTool(t, "curl", "curl")
 	up := upstreamOf(t, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%s %s %d %q", r.Method, r.RequestURI, n, r.Header.Get("Accept-Encoding"))

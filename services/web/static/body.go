@@ -21,7 +21,7 @@ func (p *patientReader) Read(b []byte) (int, error) {
 	// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
 	_ = p.control.SetReadDeadline(time.Now().Add(stallTimeout))
 	n, err := p.Reader.Read(b)
-	if err != nil {
+	if err == io.EOF {
 		// If it passed during the answer, net/http would take that for the client's leaving.
 		_ = p.control.SetReadDeadline(time.Time{})
 	}

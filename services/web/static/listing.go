@@ -72,9 +72,10 @@ type listing struct {
 	cut     bool // there is more than is listed
 
 	// What only the page for people has.
-	readme  readme
-	archive bool // the directory can be had as an archive
-	upload  bool // files can be sent to the directory
+	readme   readme
+	archive  bool // the directory can be had as an archive
+	upload   bool // files can be sent to the directory
+	mirrored bool // the client follows every link: there are none to the same page in another form
 }
 
 // read adds one batch. It makes blocking calls only, for the pool.

@@ -98,7 +98,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, res *resource) {
 	if res.coding != identity {
 		w.Header().Set("Content-Length", strconv.FormatInt(res.info.Size(), 10)) // ServeContent leaves it out
 	}
-	http.ServeContent(w, standardized(r, res.info.Size()), "", modified, res.file)
+	http.ServeContent(w, standardized(r, res.info.Size()), "", modified, h.disk(r.Context(), res.file))
 }
 
 func setHeader(w http.ResponseWriter, header http.Header) {

@@ -200,10 +200,14 @@ func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit in
 	if u.span != nil {
 		u.size += u.span.first
 	}
-	return h.surely(ctx, func() error {
+	err = h.surely(ctx, func() error {
 		defer p.close()
 		return u.end(p, err)
 	})
+	if u.info != nil && h.hot != nil {
+		h.hot.clear() // whoever uploads a file sees it at once, by each of its names
+	}
+	return err
 }
 
 // end makes the part the file if all is there, keeps it if the client may go on, or removes it. err is what receiving it met.
@@ -412,10 +416,16 @@ func (h *Handler) refuseUpload(w http.ResponseWriter, r *http.Request, err error
 	http.Error(w, before+http.StatusText(status)+": "+reason, status)
 }
 
-// isGone says whether the client has broken off.
+// isGone says whether the client has broken off. net/http ends the context also when a deadline passes.
 func isGone(ctx context.Context, err error) bool {
 	body, ok := errors.AsType[*bodyError](err)
-	return ctx.Err() != nil || ok && isAny(body.err, io.ErrUnexpectedEOF, syscall.ECONNRESET)
+	switch {
+	case ok && errors.Is(body.err, os.ErrDeadlineExceeded):
+		return false
+	case ok && isAny(body.err, io.ErrUnexpectedEOF, syscall.ECONNRESET):
+		return true
+	}
+	return ctx.Err() != nil
 }
 
 // refusalOf tells the client's mistakes from the disk's.
@@ -434,6 +444,8 @@ func refusalOf(err error) (status int, reason string) {
 		return http.StatusInsufficientStorage, "no room left"
 	case errors.Is(err, syscall.EFBIG):
 		return http.StatusRequestEntityTooLarge, "larger than a file can be"
+	case errors.Is(err, syscall.ENXIO): // a FIFO, opened for writing
+		return http.StatusConflict, errSpecial.reason
 	case isAny(err, fs.ErrExist, syscall.EISDIR):
 		return http.StatusConflict, errExists.reason
 	case errors.Is(err, syscall.EROFS):
