@@ -151,9 +151,7 @@ func (p *program) topicList() string {
 	return b.String()
 }
 
-// topicHelp writes a topic.
-func (p *program) topicHelp(topic plugins.Topic) error {
-	m := page{width: p.helpWidth()}
+func (m *page) topic(topic plugins.Topic) {
 	for i, section := range topic.Sections() {
 		if i > 0 {
 			m.WriteByte('\n')
@@ -166,8 +164,6 @@ func (p *program) topicHelp(topic plugins.Topic) error {
 			m.settings(section.Settings)
 		}
 	}
-	_, err := p.stdout.Write(m.Bytes())
-	return err
 }
 
 func (m *page) settings(fs *pflag.FlagSet) {
@@ -224,7 +220,10 @@ func (p *program) helpTopic(root *cobra.Command, name string) error {
 	var names []string
 	for _, topic := range p.topics() {
 		if topic.Name == name {
-			return p.topicHelp(topic)
+			m := page{width: p.helpWidth()}
+			m.topic(topic)
+			_, err := p.stdout.Write(m.Bytes())
+			return err
 		}
 		names = append(names, topic.Name)
 	}

@@ -57,7 +57,7 @@ func (o *Options) Flags(fs *pflag.FlagSet) {
 }
 
 func (o *Options) siteFlags(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&o.Index, "index", []string{"index.html", "index.htm"},
+	fs.StringArrayVarP(&o.Index, "index", "i", []string{"index.html", "index.htm"},
 		"`NAME` of the file that stands for its directory; repeatable, the first that exists counts; an empty one for none")
 	o.Listing = ListAuto
 	fs.Var(&o.Listing, "listing", "list directories: auto those without an index file, on all of them, off none (404)")
