@@ -23,6 +23,7 @@ const (
 	noPython = "nothing of Python runs in here: let a server of its own run the application, and add --mount /=proxy:http://127.0.0.1:9000"
 	otherTLS = "for https: gtwistd ssl-web --port 8443 --certificate cert.pem --privkey key.pem"
 	askUsers = "to ask for passwords: --auth FILE; gtwistd hash-password NAME writes the lines of the file"
+	ownLog   = "for a record of each request: --access-log FILE; for the program's log: gtwistd --logfile FILE web"
 	inFront  = "did you mean --nodaemon (-n)?"
 	listenOn = "did you mean --listen tcp:8080:interface=127.0.0.1?"
 )
@@ -100,7 +101,8 @@ var habits = map[string][]habit{
 	"tls":      {{"certificate", "ssl-web speaks https anyway"}},
 
 	// Options of twistd's web that are gone.
-	"logfile":            {{"access-log", "for a record of each request: --access-log FILE; for the program's log: gtwistd --logfile FILE web"}},
+	"-l":                 {{"access-log", ownLog}},
+	"logfile":            {{"access-log", ownLog}},
 	"ignore-ext":         {{"clean-urls", "to serve page.html as /page: --clean-urls"}},
 	"allow-ignore-ext":   {{"clean-urls", "to serve page.html as /page: --clean-urls"}},
 	"class":              {{"mount", noPython}},
@@ -276,7 +278,7 @@ func (p *program) meantOption(o unknownOption, c *cobra.Command, segment []strin
 
 func (o unknownOption) habitual(c *cobra.Command) string {
 	if o.short {
-		return ""
+		return habitual("-"+o.name, c)
 	}
 	return habitual(o.name, c)
 }

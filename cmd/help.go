@@ -196,6 +196,9 @@ func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 		Use:                   "help [SERVICE | COMMAND | TOPIC]",
 		Short:                 "show the manual of the program, a service, a command or a topic",
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return p.helpNames(root), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
@@ -213,6 +216,20 @@ func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 			return p.helpTopic(root, args[0])
 		},
 	}
+}
+
+// helpNames are what help is about, for completions.
+func (p *program) helpNames(root *cobra.Command) []string {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+		}
+	}
+	for _, topic := range p.topics() {
+		names = append(names, cobra.CompletionWithDesc(topic.Name, topic.Summary))
+	}
+	return names
 }
 
 // helpTopic shows the topic of that name.

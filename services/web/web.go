@@ -106,12 +106,12 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 
 func (o *options) logFlags(fs *pflag.FlagSet) {
 	o.accessLog = filePath{kind: "FILE|log|off", given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
-	fs.Var(&o.accessLog, "access-log", "append a record of each request to a file, to the program's own log (log) or nowhere (off)")
+	fs.Var(&o.accessLog, "access-log", "where a record of each request goes: to a file, to the program's own log (log) or nowhere (off)")
 	fs.Var(&o.accessFormat, "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
 }
 
 func (o *options) terminalFlags(fs *pflag.FlagSet) {
-	fs.BoolVar(&o.qr, "qr", false, "print a QR code of the address, for a telephone in the same network")
+	fs.BoolVar(&o.qr, "qr", false, "print a QR code of the address, for phones in the same network")
 	fs.BoolVar(&o.open, "open", false, "open the address in the browser")
 	fs.BoolVar(&o.live, "live", false, "reload pages in the browser when a file changes; the files stay as they are")
 }
