@@ -159,6 +159,11 @@ func (c *crossOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// named leaves out what means every site.
+func (l originList) named() []string {
+	return slices.DeleteFunc(slices.Clone(l), func(s string) bool { return s == anyOrigin })
+}
+
 // originList is a flag value: origins as browsers send them, or "*".
 type originList []string
 

@@ -60,7 +60,6 @@ type body struct {
 	guards  *guards
 	began   time.Time
 	read    int64
-	late    bool
 }
 
 // watchBody lets the request's body fail with errSlow if its client is too slow.

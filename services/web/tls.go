@@ -55,15 +55,16 @@ func (t *tlsOptions) on(secure bool) bool {
 
 func (t *tlsOptions) redirects() bool { return t.redirectHTTP }
 
-func (t *tlsOptions) check(secure bool) error {
+// check finds mistakes. proxied says that a trusted proxy may speak TLS for us.
+func (t *tlsOptions) check(secure, proxied bool) error {
 	on := t.on(secure)
 	switch {
 	case len(t.http) > 0 && !on:
 		return &plugins.UsageError{Reason: "--http: there is no TLS here that it could be without", Suggestion: "use --listen, or the service ssl-web"}
 	case t.redirectHTTP && len(t.http) == 0:
 		return &plugins.UsageError{Reason: "--redirect-http: nobody can come without TLS", Suggestion: "add --http 80"}
-	case t.hsts > 0 && !on:
-		return &plugins.UsageError{Reason: "--hsts: there is no TLS here", Suggestion: "use the service ssl-web, or add --tls"}
+	case t.hsts > 0 && !on && !proxied:
+		return &plugins.UsageError{Reason: "--hsts: there is no TLS here", Suggestion: "use the service ssl-web, or --trusted-proxy for one that speaks it"}
 	case len(t.keys) > len(t.certificates):
 		return &plugins.UsageError{Reason: fmt.Sprintf("--privkey %q: there is no --certificate for it", t.keys[len(t.certificates)]), Suggestion: "give one --certificate for each --privkey"}
 	case len(t.keys) > 0 && len(t.keys) < len(t.certificates):

@@ -179,7 +179,7 @@ func (o *options) check() error {
 	if err := o.guards.check(); err != nil {
 		return err
 	}
-	return o.tls.check(o.secure)
+	return o.tls.check(o.secure, len(o.guards.proxies.GetSlice()) > 0)
 }
 
 // maybeEndpoint leaves numbers, and all that has the marks of an endpoint or a path, to those who know more about them.
@@ -269,7 +269,7 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 		return nil, err
 	}
 	header := own.header()
-	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header}, env); err != nil {
+	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}, env); err != nil {
 		return nil, err
 	}
 	m.handler = own.wrap(m.inner, header, m.users, env)

@@ -411,3 +411,22 @@ func TestCloseEndsDials(t *testing.T) {
 		t.Errorf("after Close = %d, want 502", w.Code)
 	}
 }
+
+// TestUpstreamStops says that nobody notices: neither on connections that were kept nor on new ones.
+func TestUpstreamStops(t *testing.T) {
+	a, b := named(t, "a"), named(t, "b")
+	f := serve(t, "", a.URL, "upstream="+b.URL, "keep-alive=1m", "fail-timeout=1h")
+	for range 4 {
+		_, _, _ = get(t, f.URL)
+	}
+	a.CloseClientConnections()
+	a.Close()
+	for range 8 {
+		if status, body, err := get(t, f.URL); status != 200 || body != "b" || err != nil {
+			t.Errorf("answer = %d %q, %v, want that of b; log:\n%s", status, body, err, f.host.Log())
+		}
+	}
+	if log := f.host.Log(); !strings.Contains(log, `msg="upstream rests"`) {
+		t.Errorf("log:\n%s", log)
+	}
+}

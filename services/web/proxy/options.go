@@ -164,6 +164,9 @@ func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Confi
 	dialer := &net.Dialer{Timeout: o.connectTimeout}
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if life.Err() != nil {
+				return nil, net.ErrClosed
+			}
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
 			defer context.AfterFunc(life, cancel)()

@@ -419,8 +419,11 @@ func TestEarlyRefusal(t *testing.T) {
 // TestUpstreamBreaksUpload says that a client that pauses hears of an upstream that has gone.
 func TestUpstreamBreaksUpload(t *testing.T) {
 	up := rawUpstream(t, func(_ net.Conn, in *bufio.Reader) { readHead(in) })
-	f := serve(t, "", up)
+	f := serve(t, "", up, "max-fails=1")
 	if res, _ := send(t, f.addr(), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf"); res.StatusCode != 502 || !res.Close {
 		t.Errorf("answer = %d, connection ends: %v; want 502 true", res.StatusCode, res.Close)
+	}
+	if log := f.host.Log(); !strings.Contains(log, "closed before the request was whole") || strings.Contains(log, "rests") {
+		t.Errorf("log:\n%s", log)
 	}
 }

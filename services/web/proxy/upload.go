@@ -77,7 +77,11 @@ func (u *upload) cut() {
 	if !u.begun.Load() || u.whole.Load() || u.x.answered.Load() || u.x.r.Context().Err() != nil {
 		return // in the last case the client's connection has failed, and Read with it
 	}
-	u.stop(errCut)
+	why := errCut
+	if u.x.r.Context().Err() != nil {
+		why = errEnded // the client has left, and so the transport closes what it has
+	}
+	u.stop(why)
 	_ = http.NewResponseController(u.x.w).SetReadDeadline(time.Now())
 }
 
