@@ -45,7 +45,11 @@ func (t *tlsOptions) flags(fs *pflag.FlagSet, secure bool) {
 	fs.StringArrayVar(&t.http, "http", nil, "serve plain http too, on an `ENDPOINT` such as 80, and answer the authority of --acme there; repeatable")
 	fs.BoolVar(&t.redirectHTTP, "redirect-http", false, "on --http, send everybody to https instead")
 	fs.Var(&t.hsts, "hsts", "tell browsers to use nothing but https for this long, such as 8760h, a year")
-	fs.BoolVar(&t.h2c, "h2c", false, "speak HTTP/2 on plain http too, with clients that begin with it (h2c)")
+	where := "plain http"
+	if secure {
+		where = "--http"
+	}
+	fs.BoolVar(&t.h2c, "h2c", false, "speak HTTP/2 on "+where+" too, with clients that begin with it (h2c)")
 }
 
 // on says whether --port and --listen speak TLS.
