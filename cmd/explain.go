@@ -79,9 +79,9 @@ func quoted(word string) string {
 	return fmt.Sprintf("%q", word)
 }
 
-// unknownCommand guesses what a first word was meant to be.
-func (p *program) unknownCommand(root *cobra.Command, word string) error {
-	var names []string
+// unknownCommand guesses what a first word was meant to be: a command, a service or one of the others.
+func (p *program) unknownCommand(root *cobra.Command, word string, others ...string) error {
+	names := slices.Clone(others)
 	for _, c := range p.rootCommand(&invocation{opts: newOptions()}).Commands() {
 		if c.Name() == word {
 			return plugins.Usagef(`%s cannot be joined by "+": only services can`, word)
@@ -177,9 +177,8 @@ func (o unknownOption) in(c *cobra.Command) *pflag.Flag {
 func (p *program) meantOption(o unknownOption, c *cobra.Command, segment []string) string {
 	if c.HasParent() {
 		if f := o.in(p.rootCommand(&invocation{opts: newOptions()})); f != nil && !f.Hidden {
-			value, _ := pflag.UnquoteUsage(f)
 			return strings.Join(strings.Fields(fmt.Sprintf("options of the runner come before the first service: %s %s %s %s",
-				p.name, o.dashed(), strings.ToUpper(value), c.Name())), " ")
+				p.name, o.dashed(), annotation(f, valueKey), c.Name())), " ")
 		}
 	} else if hint := p.misplaced(o, c, segment); hint != "" {
 		return hint

@@ -25,16 +25,27 @@ type common struct {
 	maxBody plugins.Size
 }
 
+const (
+	headingAccess = "Who may ask, and for how much"
+	headingFiles  = "Files"
+)
+
 // flags binds the options.
 func (c *common) flags(fs *pflag.FlagSet) {
+	plugins.Group(fs, headingFiles, func(fs *pflag.FlagSet) {
+		fs.Var(&c.headers, "add-header", "add a header to every answer; repeatable")
+	})
+	plugins.Group(fs, headingAccess, c.accessFlags)
+}
+
+func (c *common) accessFlags(fs *pflag.FlagSet) {
 	c.auth = filePath{kind: "FILE"}
-	fs.Var(&c.auth, "auth", "ask for a name and password of this htpasswd file (gtwistd hash-password NAME makes its lines)")
-	fs.Var(&c.realm, "auth-realm", "what the password is for, as browsers say it")
-	fs.Var(&c.rate, "rate-limit", "requests that a client may make on average and, behind the colon, at once; more are answered with 429")
-	fs.Var(&c.headers, "add-header", "header of every answer; repeatable")
-	fs.Var(&c.origins, "cors", "let the scripts of other sites read the answers: --cors for all of them, --cors=ORIGIN for one; repeatable")
+	fs.Var(&c.auth, "auth", "let only the users of this password file in; gtwistd hash-password NAME writes its lines")
+	fs.Var(&c.realm, "auth-realm", "what browsers show when they ask for the password (default "+defaultRealm+")")
+	fs.Var(&c.rate, "rate-limit", "requests of one client a second (10/s), minute (m) or hour (h), and how many at once (10/s:50); more get 429 (default no limit)")
+	fs.Var(&c.maxBody, "max-body", "refuse larger bodies of requests with 413 (default no limit)")
+	fs.Var(&c.origins, "cors", "let scripts of other sites read the answers: all sites, or only ORIGIN, such as https://example.org; repeatable")
 	fs.Lookup("cors").NoOptDefVal = anyOrigin
-	fs.Var(&c.maxBody, "max-body", "refuse requests with a larger body with 413; 0 for no limit of its own")
 }
 
 // header is what every answer of the mount has.
@@ -146,6 +157,11 @@ func (c *crossOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// named leaves out what means every site.
+func (l originList) named() []string {
+	return slices.DeleteFunc(slices.Clone(l), func(s string) bool { return s == anyOrigin })
 }
 
 // originList is a flag value: origins as browsers send them, or "*".

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"time"
+
+	"github.com/gtwistd/gtwistd/services/web/proxy"
 )
 
 // statusGone is what the access log says when a client left before there was an answer, as in nginx.
@@ -22,7 +24,7 @@ type front struct {
 	access *accessLog
 	log    *slog.Logger
 	guards *guards
-	hsts   string // Strict-Transport-Security under TLS, "" for none
+	hsts   string // Strict-Transport-Security for https, "" for none
 }
 
 // ServeHTTP implements http.Handler.
@@ -31,14 +33,21 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	res := &response{ResponseWriter: w, head: r.Method == http.MethodHead, began: time.Now()}
 	res.client = f.guards.proxies.client(peer, r.Header["X-Forwarded-For"])
 	defer f.finish(res, r)
-	if !f.guards.proxies.trusts(peer) {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if f.guards.proxies.trusts(peer) {
+		scheme = f.guards.proxies.scheme(peer, scheme, r.Header["X-Forwarded-Proto"])
+		r = r.WithContext(proxy.Trust(r.Context(), hostname(r.RemoteAddr)))
+	} else {
 		dropForwarded(r.Header)
 	}
 	f.guards.watchBody(res, r)
 	if r.ProtoMajor == 2 {
 		res.guards = f.guards // of HTTP/1 it is the connection that is watched
 	}
-	if f.hsts != "" && r.TLS != nil {
+	if f.hsts != "" && scheme == "https" {
 		res.Header().Set("Strict-Transport-Security", f.hsts)
 	}
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {

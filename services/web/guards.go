@@ -28,14 +28,17 @@ func (g *guards) flags(fs *pflag.FlagSet) {
 		headerTimeout: plugins.Duration(20 * time.Second), idleTimeout: plugins.Duration(75 * time.Second),
 		stall: plugins.Duration(20 * time.Second), minRate: 256, maxHeader: 64 << 10,
 	}
-	fs.Var(&g.headerTimeout, "header-timeout", "how long the header of a request, and a TLS handshake, may take (408); 0 for no limit")
+	fs.Var(&g.headerTimeout, "header-timeout", "how long the header of a request, or a TLS handshake, may take before 408; 0 for no limit")
 	fs.Var(&g.idleTimeout, "idle-timeout", "how long a connection may wait for its next request; 0 for no limit")
-	fs.Var(&g.minRate, "min-rate", "bytes a second that a client must send or take on average; slower ones lose the connection; 0 for no limit")
-	fs.Var(&g.stall, "stall-timeout", "how long a client may be slower than that at first")
-	fs.Var(&g.maxHeader, "max-header", "largest header of a request (431)")
-	fs.IntVar(&g.maxConns, "max-conns", 0, "how many `CONNECTIONS` may be open; more get 503; 0 for no limit")
-	fs.IntVar(&g.maxPerIP, "max-conns-per-ip", 0, "how many `CONNECTIONS` of one address, or one /64 of IPv6, may be open; 0 for no limit")
-	fs.Var(&g.proxies, "trusted-proxy", "believe the X-Forwarded-For and -Proto headers of these peers; repeatable")
+	fs.Var(&g.minRate, "min-rate", "disconnect clients that send or take less than this each second on average; 0 for no limit")
+	fs.Var(&g.stall, "stall-timeout", "how long a client may be slower than --min-rate")
+	fs.Var(&g.maxHeader, "max-header", "refuse larger headers of requests with 431")
+	fs.IntVar(&g.maxConns, "max-conns", 0, "refuse more than `N` connections with 503 (default no limit)")
+	fs.IntVar(&g.maxPerIP, "max-conns-per-ip", 0, "refuse more than `N` connections of one IPv4 address, or one /64 of IPv6 (default no limit)")
+}
+
+func (g *guards) accessFlags(fs *pflag.FlagSet) {
+	fs.Var(&g.proxies, "trusted-proxy", "believe X-Forwarded-For and X-Forwarded-Proto of this proxy: an address, a network, private, loopback or unix; repeatable")
 }
 
 func (g *guards) check() error {
@@ -57,7 +60,6 @@ type body struct {
 	guards  *guards
 	began   time.Time
 	read    int64
-	late    bool
 }
 
 // watchBody lets the request's body fail with errSlow if its client is too slow.

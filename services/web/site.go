@@ -33,6 +33,8 @@ type site struct {
 	live         *live.Live // nil means that browsers are not told of changes
 	announcement plugins.Announcement
 
+	closed sync.Once // the mounts
+
 	main  server
 	plain server // sends its clients to main; usually without listeners
 }
@@ -53,7 +55,12 @@ type mount struct {
 	files      *static.Handler // nil if its answers cannot come from memory
 }
 
-func (m *mount) place() string { return m.host + m.path + "/" }
+func (m *mount) place() string {
+	if m.path == "" {
+		return m.host + "/"
+	}
+	return m.host + m.path
+}
 
 func (m *mount) close() error {
 	if c, ok := m.inner.(io.Closer); ok {
@@ -183,6 +190,7 @@ func (v *server) serve(ctx context.Context, s *site, handler http.Handler, answe
 		srv.SetKeepAlivesEnabled(false)
 		l.Stop()
 		err = srv.Shutdown(context.WithoutCancel(ctx)) // without a deadline: the runner closes connections after the grace period
+		s.closeMounts()                                // what has become of a request that was no more one, such as a WebSocket
 	} else {
 		_ = srv.Close() // err says more
 		l.Stop()
@@ -321,15 +329,22 @@ func (s *site) Report() []slog.Attr {
 // Announcement implements plugins.Announcer.
 func (s *site) Announcement() plugins.Announcement { return s.announcement }
 
+// closeMounts closes the mounts once.
+func (s *site) closeMounts() {
+	s.closed.Do(func() {
+		for _, m := range s.mounts {
+			if err := m.close(); err != nil {
+				s.env.Log.Warn("closing a mount", "mount", m.place(), "error", err)
+			}
+		}
+	})
+}
+
 // close releases what is open. Closing the listeners of a server that has closed them does no harm.
 func (s *site) close() {
 	s.main.close()
 	s.plain.close()
-	for _, m := range s.mounts {
-		if err := m.close(); err != nil {
-			s.env.Log.Warn("closing a mount", "mount", m.place(), "error", err)
-		}
-	}
+	s.closeMounts()
 	if s.access == nil {
 		return
 	}

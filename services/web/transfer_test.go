@@ -237,3 +237,44 @@ func TestHTTP2(t *testing.T) {
 		t.Errorf("Serve() = %v, want nil", err)
 	}
 }
+
+// TestTransferUnderTLS takes a file and parts of it over one connection: what is sent at once is neither lost nor late.
+func TestTransferUnderTLS(t *testing.T) {
+	content := make([]byte, fileSize)
+	for i := range content {
+		content[i] = byte(i % 251)
+	}
+	srv := plugintest.Start(t, web.Plugin(), "--tls", "--port", "0", "--path", directory(t, map[string]string{"big": string(content)}))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // which also turns HTTP/2 off
+	defer transport.CloseIdleConnections()
+	for _, tt := range []struct {
+		name, ranges string
+		want         []byte
+	}{
+		{"all", "", content},
+		{"one byte", "bytes=7-7", content[7:8]},
+		{"less than a record", "bytes=100-299", content[100:300]},
+		{"some records", "bytes=1-1000000", content[1:1000001]},
+		{"the end", "bytes=-70000", content[fileSize-70000:]},
+		{"all again", "", content},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+srv.Addrs()[0].String()+"/big", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.ranges != "" {
+				req.Header.Set("Range", tt.ranges)
+			}
+			res, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			got, err := io.ReadAll(res.Body)
+			if err != nil || res.ProtoMajor != 1 || !bytes.Equal(got, tt.want) {
+				t.Errorf("%s %s, %d bytes, %v, want the %d bytes of the file", res.Proto, res.Status, len(got), err, len(tt.want))
+			}
+		})
+	}
+}

@@ -66,7 +66,7 @@ type Lane struct {
 	date    atomic.Pointer[dateLine]
 	buffers sync.Pool // of *[]byte with bufferSize
 	answers sync.Pool // of *[]byte with answerSize
-	copies  sync.Pool // of *[]byte with copySize
+	blocks  sync.Pool // of *[]byte with readBlock and gathered
 	handed  chan net.Conn
 	refused atomic.Int64
 
@@ -86,7 +86,6 @@ type Lane struct {
 const (
 	bufferSize = 4 << 10
 	answerSize = 16 << 10 // larger answers are not copied before they are written
-	copySize   = 64 << 10 // several TLS records
 
 	// freshTimeout is how long a connection without a request may stay when the service stops: enough for a request that is
 	// on its way.
@@ -100,8 +99,8 @@ func New(c Config) *Lane {
 		conns: map[*conn]struct{}{}, h2: map[net.Conn]*conn{}, perIP: map[netip.Addr]int{},
 	}
 	l.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
-	l.copies.New = func() any { b := make([]byte, copySize); return &b }
 	l.answers.New = func() any { b := make([]byte, 0, answerSize); return &b }
+	l.blocks.New = func() any { b := make([]byte, readBlock+gathered); return &b }
 	return l
 }
 

@@ -166,15 +166,40 @@ func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
 	return sum, nil
 }
 
-// copyFrom sends through a buffer, as TLS needs it. Several records of 16 KiB fit into it.
+const (
+	readBlock = 32 << 10
+	// gathered are eight records of TLS, each 16 KiB and at most 256 bytes that TLS 1.3 adds (RFC 8446 section 5.2).
+	gathered = 8 * (16<<10 + 256)
+)
+
+// gatherer is a connection below TLS that can make one write of many.
+type gatherer interface {
+	Gather(buf []byte)
+	Release() error
+}
+
+// copyFrom sends through a buffer, as TLS needs it. Of a file several records are sent at once: each by itself costs more to
+// send than to encrypt. What comes from elsewhere may not come soon, and nothing waits for it.
 func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
-	buf := c.lane.copies.Get().(*[]byte)
-	defer c.lane.copies.Put(buf)
+	block := c.lane.blocks.Get().(*[]byte)
+	defer c.lane.blocks.Put(block)
+	buf, most := (*block)[:readBlock], int64(readBlock)
+	if g, ok := c.below().(gatherer); ok && isFile(src) {
+		g.Gather((*block)[readBlock:])
+		most = gathered
+		defer func() {
+			c.allow(most)
+			if releaseErr := g.Release(); err == nil {
+				err = releaseErr
+			}
+		}()
+	}
 	for {
-		n, readErr := src.Read(*buf)
+		n, readErr := src.Read(buf)
 		if n > 0 {
+			c.allow(most)
 			var written int
-			written, err = c.Write((*buf)[:n])
+			written, err = c.Conn.Write(buf[:n])
 			sum += int64(written)
 		}
 		switch {
@@ -186,6 +211,22 @@ func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
 			return sum, readErr
 		}
 	}
+}
+
+// below is the connection that TLS writes to, or nil without TLS.
+func (c *conn) below() net.Conn {
+	if c.tls == nil {
+		return nil
+	}
+	return c.tls.NetConn()
+}
+
+func isFile(src io.Reader) bool {
+	if l, ok := src.(*io.LimitedReader); ok {
+		src = l.R
+	}
+	_, ok := src.(onDisk)
+	return ok
 }
 
 // SetWriteDeadline implements net.Conn for the http.Server and handlers, whose deadline goes before the least rate.

@@ -216,6 +216,7 @@ func TestRefused(t *testing.T) {
 		{"host with a path", "GET /api/a HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
 		{"host with a user", "GET /api/a HTTP/1.1\r\nHost: u@a\r\n\r\n", 400},
 		{"host with a letter beyond ASCII", "GET /api/a HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", 400},
+		{"trailer that is no name", "POST /api/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: a b\r\n\r\n0\r\n\r\n", 400},
 		{"opaque", "GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -224,7 +225,21 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	if log := f.host.Log(); log != "" {
+	for name, spoil := range map[string]func(r *http.Request){
+		"query":  func(r *http.Request) { r.URL.RawQuery = "a HTTP/1.0" },
+		"method": func(r *http.Request) { r.Method = "GET /x HTTP/1.1" },
+		"header": func(r *http.Request) { r.Header["A b"] = []string{"c"} },
+		"value":  func(r *http.Request) { r.Header["A"] = []string{"b\r\nc: d"} },
+	} {
+		// What HTTP/2 can bring, or whoever is before us.
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/a", nil)
+		spoil(r)
+		w := httptest.NewRecorder()
+		if f.handler.ServeHTTP(w, r); w.Code != 400 {
+			t.Errorf("bad %s = %d, want 400", name, w.Code)
+		}
+	}
+	if log := f.host.Log(); strings.Contains(log, "level=WARN") {
 		t.Errorf("logged:\n%s", log)
 	}
 }

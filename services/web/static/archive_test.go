@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/web/static"
@@ -182,7 +183,7 @@ func TestArchiveTools(t *testing.T) {
 				t.Fatalf("%s: %v\n%s", tt.tool, err, out)
 			}
 			for name, content := range want {
-				if tt.tool == "unzip" && strings.ContainsAny(name, "\xff\n\\") {
+				if tt.tool == "unzip" && (!utf8.ValidString(name) || strings.ContainsAny(name, "\n\\")) {
 					continue // unzip makes other names of these
 				}
 				if strings.HasSuffix(name, "/") {

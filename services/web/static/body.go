@@ -36,7 +36,7 @@ func (e *bodyError) Unwrap() error { return e.err }
 
 func (e *bodyError) refusal() (status int, reason string) {
 	if errors.Is(e.err, os.ErrDeadlineExceeded) {
-		return http.StatusRequestTimeout, "nothing came for " + stallTimeout.String()
+		return http.StatusRequestTimeout, "the body came too slowly"
 	}
 	return http.StatusBadRequest, "the body is broken"
 }

@@ -36,7 +36,7 @@ func (p *page) html(y layout, prefix string, l *listing, o order) {
 		case "archive":
 			p.archive(l)
 		case "columns":
-			p.columns(o)
+			p.columns(l, o)
 		case "parent":
 			p.parent(l)
 		case "rows":
@@ -47,6 +47,8 @@ func (p *page) html(y layout, prefix string, l *listing, o order) {
 			p.upload(l)
 		case "readme":
 			p.readme(l.readme)
+		case "formats":
+			p.formats(l)
 		}
 		if p.room(0); p.over() {
 			return
@@ -132,12 +134,12 @@ func (p *page) count(n int, one, many string) {
 
 func (p *page) archive(l *listing) {
 	if l.archive && len(l.entries) > 0 {
-		p.add(`<p>Download all: <a href="?archive=zip" download>zip</a> <a href="?archive=tar.gz" download>tar.gz</a></p>` + "\n")
+		p.add(`<p>Download all: <a href="?archive=zip" rel="nofollow" download>zip</a> <a href="?archive=tar.gz" rel="nofollow" download>tar.gz</a></p>` + "\n")
 	}
 }
 
-// columns are the headings, each a link to the same page in another order.
-func (p *page) columns(o order) {
+// columns are the headings, each a link to the same page in another order, which robots need not follow.
+func (p *page) columns(l *listing, o order) {
 	for by, title := range []string{"Name", "Size", "Modified (UTC)"} {
 		p.add(`<th scope="col"`)
 		switch {
@@ -146,9 +148,19 @@ func (p *page) columns(o order) {
 		case o.by == column(by):
 			p.add(` aria-sort="ascending"`)
 		}
+		if l.mirrored {
+			p.add("><span>" + title + "</span></th>")
+			continue
+		}
 		p.add(`><a href="`)
 		p.escape(o.toggled(column(by)).query())
-		p.add(`">` + title + `</a></th>`)
+		p.add(`" rel="nofollow">` + title + `</a></th>`)
+	}
+}
+
+func (p *page) formats(l *listing) {
+	if !l.mirrored {
+		p.add(`<footer><p>This directory as <a href="?format=json" rel="nofollow">JSON</a> or <a href="?format=text" rel="nofollow">plain text</a></p></footer>` + "\n")
 	}
 }
 

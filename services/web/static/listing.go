@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"time"
 )
 
@@ -41,12 +40,16 @@ func (e entry) isDir() bool { return e.size < 0 }
 // FIFOs, devices. The error is only that of a root closed by a reload.
 func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool, error) {
 	name := d.Name()
-	if hidden(name) && !showHidden || isPart(name) || t.private != nil && t.isPrivate(path.Join(dir, name)) {
+	file := name
+	if dir != "." {
+		file = dir + "/" + name
+	}
+	if hidden(name) && !showHidden || isPart(name) || t.isPrivate(file) {
 		return entry{}, false, nil
 	}
 	info, err := d.Info()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		info, err = t.root.Stat(path.Join(dir, name))
+		info, err = t.root.Stat(file)
 	}
 	switch {
 	case errors.Is(err, fs.ErrClosed):
@@ -72,9 +75,10 @@ type listing struct {
 	cut     bool // there is more than is listed
 
 	// What only the page for people has.
-	readme  readme
-	archive bool // the directory can be had as an archive
-	upload  bool // files can be sent to the directory
+	readme   readme
+	archive  bool // the directory can be had as an archive
+	upload   bool // files can be sent to the directory
+	mirrored bool // the client follows every link: there are none to the same page in another form
 }
 
 // read adds one batch. It makes blocking calls only, for the pool.

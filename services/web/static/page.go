@@ -1,10 +1,10 @@
 package static
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -39,7 +39,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, l *listing) error
 	query := r.URL.Query()
 	f, o := formatOf(r, query), orderOf(query)
 	if f == formatHTML {
-		if err := h.furnish(ctx, l); err != nil {
+		if err := h.furnish(r, l); err != nil {
 			return err
 		}
 	}
@@ -67,11 +67,13 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, l *listing) error
 	return nil
 }
 
-// furnish adds what only a page for people has.
-func (h *Handler) furnish(ctx context.Context, l *listing) error {
-	l.archive = h.config.Options.Archive
+// furnish adds what only a page for people has. wget -r would take every archive and every order of every directory, for it
+// does not know rel=nofollow.
+func (h *Handler) furnish(r *http.Request, l *listing) error {
+	l.mirrored = strings.HasPrefix(r.UserAgent(), "Wget/")
+	l.archive = h.config.Options.Archive && !l.mirrored
 	if h.config.Options.Upload {
-		err := h.config.Pool.Do(ctx, func() error {
+		err := h.config.Pool.Do(r.Context(), func() error {
 			l.upload = writable(l.dir)
 			return nil
 		})
@@ -79,7 +81,7 @@ func (h *Handler) furnish(ctx context.Context, l *listing) error {
 			return err
 		}
 	}
-	return h.readReadme(ctx, l)
+	return h.readReadme(r.Context(), l)
 }
 
 // page is the answer while it is written, chunk by chunk.

@@ -200,10 +200,14 @@ func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit in
 	if u.span != nil {
 		u.size += u.span.first
 	}
-	return h.surely(ctx, func() error {
+	err = h.surely(ctx, func() error {
 		defer p.close()
 		return u.end(p, err)
 	})
+	if u.info != nil && h.hot != nil {
+		h.hot.clear() // whoever uploads a file sees it at once, by each of its names
+	}
+	return err
 }
 
 // end makes the part the file if all is there, keeps it if the client may go on, or removes it. err is what receiving it met.
