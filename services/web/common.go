@@ -119,8 +119,9 @@ func limitBody(next http.Handler, n int64) http.Handler {
 			http.Error(w, fmt.Sprintf("%s: at most %d bytes", http.StatusText(http.StatusRequestEntityTooLarge), n), http.StatusRequestEntityTooLarge)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, n)
-		next.ServeHTTP(w, r)
+		limited := r.WithContext(r.Context()) // as in watchBody
+		limited.Body = http.MaxBytesReader(w, r.Body, n)
+		next.ServeHTTP(w, limited)
 	})
 }
 

@@ -43,7 +43,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		dropForwarded(r.Header)
 	}
-	f.guards.watchBody(res, r)
+	r = f.guards.watchBody(res, r)
 	if r.ProtoMajor == 2 {
 		res.guards = f.guards // of HTTP/1 it is the connection that is watched
 	}

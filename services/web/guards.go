@@ -62,11 +62,15 @@ type body struct {
 	read    int64
 }
 
-// watchBody lets the request's body fail with errSlow if its client is too slow.
-func (g *guards) watchBody(w http.ResponseWriter, r *http.Request) {
-	if g.minRate > 0 && r.Body != nil && r.Body != http.NoBody {
-		r.Body = &body{ReadCloser: r.Body, control: http.NewResponseController(w), guards: g, began: time.Now()}
+// watchBody returns the request with a body that fails with errSlow if its client is too slow. r stays as it is: in its body
+// net/http sees whether a client that said "Expect: 100-continue" still waits for leave to send it, and must not be waited for.
+func (g *guards) watchBody(w http.ResponseWriter, r *http.Request) *http.Request {
+	if g.minRate <= 0 || r.Body == nil || r.Body == http.NoBody {
+		return r
 	}
+	watched := r.WithContext(r.Context())
+	watched.Body = &body{ReadCloser: r.Body, control: http.NewResponseController(w), guards: g, began: time.Now()}
+	return watched
 }
 
 // watchWrite gives the client of an HTTP/2 stream its time for n bytes, until done is called: with a deadline a stream ends
