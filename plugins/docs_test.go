@@ -38,7 +38,7 @@ func TestDocumentedProgram(t *testing.T) {
 			{"hello --help", "GTWISTD_HELLO_GREETING"},
 			{"hello --help", "greeter -n hello"},
 			{"plugins", "hello"},
-			{"web --help", "clock:Europe/Vienna"},
+			{"help mounts", "clock:Europe/Vienna"},
 		} {
 			out, err := exec.Command(greeter, strings.Fields(tt.command)...).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), tt.want) {

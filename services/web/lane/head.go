@@ -139,7 +139,7 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 		}
 	case 13:
 		if fold(name, "if-none-match") {
-			h.simple = h.simple && r.IfNoneMatch == nil
+			h.simple = h.simple && r.IfNoneMatch == nil && len(value) > 0
 			r.IfNoneMatch = value
 		}
 	case 14:
@@ -158,7 +158,7 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 	case 17:
 		switch {
 		case fold(name, "if-modified-since"):
-			h.simple = h.simple && r.IfModifiedSince == nil
+			h.simple = h.simple && r.IfModifiedSince == nil && len(value) > 0
 			r.IfModifiedSince = value
 		case fold(name, "transfer-encoding"):
 			h.simple, h.body = false, loose
