@@ -39,7 +39,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if f.guards.proxies.trusts(peer) {
 		scheme = f.guards.proxies.scheme(peer, scheme, r.Header["X-Forwarded-Proto"])
-		r = r.WithContext(proxy.Trust(r.Context(), hostname(r.RemoteAddr)))
+		name := "" // of a unix socket
+		if peer.IsValid() {
+			name = peer.String()
+		}
+		r = r.WithContext(proxy.Trust(r.Context(), name))
 	} else {
 		dropForwarded(r.Header)
 	}
