@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -213,6 +214,9 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 		root := mountSpec{kind: "static", arg: o.path.path(), typed: o.path.name()}
 		specs = append([]mountSpec{root}, specs...)
 	}
+	if err := o.checkStatic(specs); err != nil {
+		return err
+	}
 	for i := range specs {
 		spec := &specs[i]
 		spec.path = o.routePrefix + spec.path
@@ -229,6 +233,19 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 		s.router.add(m)
 	}
 	return s.checkRedirects()
+}
+
+// checkStatic refuses options for files where there are none.
+func (o *options) checkStatic(specs []mountSpec) (err error) {
+	if slices.ContainsFunc(specs, func(m mountSpec) bool { return m.kind == "static" }) {
+		return nil
+	}
+	o.staticFlags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed && err == nil {
+			err = &plugins.UsageError{Reason: fmt.Sprintf("--%s: there is no mount of files that it could be about", f.Name), Suggestion: "add --path DIR or a --mount of the kind static"}
+		}
+	})
+	return err
 }
 
 // blame says which option an error is about.
