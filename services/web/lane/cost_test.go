@@ -85,7 +85,13 @@ func BenchmarkShortWay(b *testing.B) {
 // BenchmarkIdle tells how much memory a connection takes that waits after an answer from memory, its client's end not counted.
 func BenchmarkIdle(b *testing.B) {
 	const conns = 9000 // both ends are files of this process
-	s := start(b, shortWay(1<<10), echo)
+	config := shortWay(1 << 10)
+	answer := config.Answer
+	config.Answer = func(r *lane.Request) (lane.Answer, bool) {
+		deep(20) // a file is looked for, and read
+		return answer(r)
+	}
+	s := start(b, config, echo)
 	buf := make([]byte, answerSize(b, s))
 	for b.Loop() {
 		before := memoryInUse()
@@ -112,9 +118,49 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
+// A connection that waits after an answer from memory holds no buffer. The client's end is counted as well.
+func TestIdleMemory(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes memory of its own")
+	}
+	const conns, most = 500, 3 << 10
+	s := start(t, shortWay(1<<10), echo)
+	buf := make([]byte, answerSize(t, s))
+	before := memoryInUse()
+	for range conns {
+		exchange(t, s.dialBare(t), buf)
+	}
+	if each := (int64(memoryInUse().HeapAlloc) - int64(before.HeapAlloc)) / conns; each > most {
+		t.Errorf("%d bytes for each of %d connections, want at most %d", each, conns, most)
+	}
+}
+
+// dialBare has no reader with a buffer.
+func (s *server) dialBare(t testing.TB) net.Conn {
+	t.Helper()
+	nc, err := net.Dial(s.addr.Network(), s.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return nc
+}
+
+// deep takes n times a quarter of a KiB of stack.
+//
+//go:noinline
+func deep(n int) byte {
+	var frame [256]byte
+	if n > 0 {
+		frame[n] = deep(n - 1)
+	}
+	return frame[n/2]
+}
+
 func memoryInUse() (m runtime.MemStats) {
-	runtime.GC()
-	runtime.GC()
+	for range 3 { // what a pool holds lives through two
+		runtime.GC()
+	}
 	runtime.ReadMemStats(&m)
 	return m
 }
