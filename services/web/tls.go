@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -53,8 +54,6 @@ func (t *tlsOptions) on(secure bool) bool {
 	return secure || t.enable || len(t.certificates) > 0 || len(t.keys) > 0 || len(t.acme) > 0 || t.clientCA != ""
 }
 
-func (t *tlsOptions) redirects() bool { return t.redirectHTTP }
-
 func (t *tlsOptions) check(secure bool) error {
 	on := t.on(secure)
 	switch {
@@ -64,6 +63,12 @@ func (t *tlsOptions) check(secure bool) error {
 		return &plugins.UsageError{Reason: "--redirect-http: nobody can come without TLS", Suggestion: "add --http 80"}
 	case t.hsts > 0 && !on:
 		return &plugins.UsageError{Reason: "--hsts: there is no TLS here", Suggestion: "use the service ssl-web, or add --tls"}
+	case t.acmeEmail != "" && len(t.acme) == 0:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-email %q: no certificate is asked for", t.acmeEmail), Suggestion: "add --acme DOMAIN"}
+	case t.acmeDirectory != "" && len(t.acme) == 0:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-directory %q: no certificate is asked for", t.acmeDirectory), Suggestion: "add --acme DOMAIN"}
+	case t.acmeEmail != "" && !strings.Contains(strings.Trim(t.acmeEmail, "@"), "@"):
+		return plugins.Usagef("--acme-email %q: not an address such as admin@example.org", t.acmeEmail)
 	case len(t.keys) > len(t.certificates):
 		return &plugins.UsageError{Reason: fmt.Sprintf("--privkey %q: there is no --certificate for it", t.keys[len(t.certificates)]), Suggestion: "give one --certificate for each --privkey"}
 	case len(t.keys) > 0 && len(t.keys) < len(t.certificates):
