@@ -19,11 +19,12 @@ func envName(plugin, flag string) string {
 	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name + flag))
 }
 
-// documentEnv appends the environment twin to the usage text of every option that has one.
-func documentEnv(fs *pflag.FlagSet, plugin string) {
+// document notes at each option what help shows beside its usage text.
+func document(fs *pflag.FlagSet, plugin string) {
+	describe(fs)
 	fs.VisitAll(func(f *pflag.Flag) {
 		if hasEnv(f) {
-			f.Usage += " [" + envName(plugin, f.Name) + "]"
+			f.Annotations[twinKey] = []string{envName(plugin, f.Name)}
 		}
 	})
 }

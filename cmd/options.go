@@ -53,54 +53,45 @@ func newOptions() *options {
 	}
 }
 
-// optionGroup is a headed list of options, as --help shows them.
-type optionGroup struct {
-	title string
-	flags *pflag.FlagSet
+// flags binds the options.
+func (o *options) flags(fs *pflag.FlagSet) {
+	plugins.Group(fs, "Process", o.processFlags)
+	plugins.Group(fs, "Log", o.logFlags)
+	plugins.Group(fs, "Privileges (dropped after binding)", o.privilegeFlags)
+	plugins.Group(fs, "Profiling", o.profileFlags)
 }
 
-func (o *options) groups() []optionGroup {
-	process := newFlagSet()
-	process.BoolVarP(&o.nodaemon, "nodaemon", "n", false, "stay in front instead of detaching; pid 1 and a service manager that sets NOTIFY_SOCKET have this by themselves")
-	process.StringVar(&o.pidfile, "pidfile", defaultPidfile, "write the process id to `FILE` and lock it; the control socket lies beside it; empty for neither")
-	process.StringVarP(&o.rundir, "rundir", "d", ".", "change to `DIR` once the services are bound; relative paths mean the starting directory all the same")
-	process.StringVar(&o.stateDir, "state-dir", "", "keep in `DIR` what must outlive the process: certificates that were made or issued (default /var/lib/gtwistd for root, else $XDG_STATE_HOME/gtwistd or ~/.local/state/gtwistd)")
-	process.Var(&o.grace, "grace", "how long a stop waits for open connections before it closes them")
-	process.IntVar(&o.poolSize, "pool-size", 64, "how many blocking calls (file system) run at once, in `CALLS`")
-
-	log := newFlagSet()
-	log.StringVarP(&o.logfile, "logfile", "l", "", "append the log to `FILE`; - is stdout, for use in front (default gtwistd.log; stdout in front)")
-	log.Var(&o.logFormat, "log-format", "text (twistd's line), json or console; auto is console on a terminal and text elsewhere")
-	log.StringVar(&o.logLevel, "log-level", "info", "least `LEVEL` to log: debug, info, warn or error, also by service: info,web=debug")
-	log.Var(&o.logKeep, "log-keep", "remove rotated logs older than this; 0 keeps them")
-	log.Var(&o.logMaxSize, "log-max-size", "remove the oldest rotated logs when all are larger than this; 0 for no limit")
-	log.Var(&o.logRotateSize, "log-rotate-size", "rotate before midnight when the log reaches this; 0 for no limit")
-	log.BoolVar(&o.logCompress, "log-compress", true, "compress rotated logs with gzip")
-	log.BoolVar(&o.syslog, "syslog", false, "log to the system log instead of a file")
-	log.StringVar(&o.prefix, "prefix", "gtwistd", "`TAG` of records in the system log")
-
-	privileges := newFlagSet()
-	privileges.StringVarP(&o.uid, "uid", "u", "", "run as `USER` (name or number) with all its groups")
-	privileges.StringVarP(&o.gid, "gid", "g", "", "run as `GROUP` (name or number); default is the user's own")
-	privileges.StringVar(&o.chroot, "chroot", "", "make `DIR` the root directory; --rundir is then inside it")
-	privileges.StringVar(&o.umask, "umask", "", "`OCTAL` file creation mask (default 077 when detached, inherited in front)")
-
-	profile := newFlagSet()
-	profile.StringVarP(&o.profile, "profile", "p", "", "write a profile of the whole run to `FILE` at exit")
-	profile.Var(&o.profiler, "profiler", "what to profile: cpu, heap or trace")
-
-	return []optionGroup{
-		{"Process", process},
-		{"Log", log},
-		{"Privileges (dropped after binding)", privileges},
-		{"Profiling", profile},
-	}
+func (o *options) processFlags(fs *pflag.FlagSet) {
+	fs.BoolVarP(&o.nodaemon, "nodaemon", "n", false, "stay in front instead of detaching, as pid 1 and below a service manager that sets NOTIFY_SOCKET anyway")
+	fs.StringVar(&o.pidfile, "pidfile", defaultPidfile, "write the process id to `FILE` and lock it; the control socket lies beside it; empty for neither")
+	fs.StringVarP(&o.rundir, "rundir", "d", ".", "change to `DIR` once the services are bound; relative paths still mean the starting directory")
+	fs.StringVar(&o.stateDir, "state-dir", "", "keep certificates that were made or issued in `DIR` (default /var/lib/gtwistd for root, else $XDG_STATE_HOME/gtwistd or ~/.local/state/gtwistd)")
+	fs.Var(&o.grace, "grace", "how long a stop waits for open connections before it closes them")
+	fs.IntVar(&o.poolSize, "pool-size", 64, "how many blocking `CALLS`, such as those of the file system, run at once")
 }
 
-func newFlagSet() *pflag.FlagSet {
-	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-	fs.SortFlags = false
-	return fs
+func (o *options) logFlags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.logfile, "logfile", "l", "", "append the log to `FILE`; - is stdout, for use in front (default gtwistd.log; stdout in front)")
+	fs.Var(&o.logFormat, "log-format", "text (twistd's line), json or console; auto is console on a terminal and text elsewhere")
+	fs.StringVar(&o.logLevel, "log-level", "info", "least `LEVEL` to log: debug, info, warn or error, also by service: info,web=debug")
+	fs.Var(&o.logKeep, "log-keep", "remove rotated logs older than this; 0 keeps them")
+	fs.Var(&o.logMaxSize, "log-max-size", "remove the oldest rotated logs when all together are larger than this; 0 for no limit")
+	fs.Var(&o.logRotateSize, "log-rotate-size", "rotate before midnight when the log reaches this; 0 for no limit")
+	fs.BoolVar(&o.logCompress, "log-compress", true, "compress rotated logs with gzip; --log-compress=false does not")
+	fs.BoolVar(&o.syslog, "syslog", false, "log to the system log instead of a file")
+	fs.StringVar(&o.prefix, "prefix", "gtwistd", "`TAG` of records in the system log")
+}
+
+func (o *options) privilegeFlags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.uid, "uid", "u", "", "run as `USER` (name or number) with all its groups")
+	fs.StringVarP(&o.gid, "gid", "g", "", "run as `GROUP` (name or number) (default the user's own)")
+	fs.StringVar(&o.chroot, "chroot", "", "make `DIR` the root directory; --rundir is then inside it")
+	fs.StringVar(&o.umask, "umask", "", "`OCTAL` file creation mask (default 077 when detached, inherited in front)")
+}
+
+func (o *options) profileFlags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.profile, "profile", "p", "", "write a profile of the whole run to `FILE` at exit")
+	fs.Var(&o.profiler, "profiler", "what to profile")
 }
 
 // check reports the mistakes that can be told from the command line alone.

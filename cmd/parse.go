@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gtwistd/gtwistd/internal/suggest"
 	"github.com/gtwistd/gtwistd/plugins"
@@ -108,15 +109,20 @@ func (p *program) rootCommand(inv *invocation) *cobra.Command {
 	root := p.partCommand(inv)
 	root.Version = version()
 	root.SetVersionTemplate(versionLine())
-	for _, group := range inv.opts.groups() {
-		documentEnv(group.flags, "")
-		root.Flags().AddFlagSet(group.flags)
-	}
+	inv.opts.flags(root.Flags())
+	plugins.Group(root.Flags(), "Other options", func(fs *pflag.FlagSet) {
+		fs.BoolP("help", "h", false, "show this text; after a service or command, that one's")
+		fs.BoolP("version", "v", false, "print the version")
+	})
+	document(root.Flags(), "")
 	inv.opts.addObsolete(root.Flags())
 	root.SetHelpCommand(p.helpCommand(root))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(p.controlCommands(inv)...)
 	root.AddCommand(p.pluginsCommand(), p.versionCommand(), p.hashPasswordCommand(inv), p.completionCommand(root))
+	for _, c := range root.Commands() {
+		describe(c.Flags())
+	}
 	return root
 }
 
@@ -165,7 +171,7 @@ func (p *program) serviceCommand(inv *invocation, plugin plugins.Plugin) *cobra.
 	}
 	c.Flags().SortFlags = false
 	maker.Flags(c.Flags())
-	documentEnv(c.Flags(), plugin.Name)
+	document(c.Flags(), plugin.Name)
 	return c
 }
 

@@ -28,6 +28,8 @@ type Plugin struct {
 	// Scheme is the URL scheme of the addresses that the service listens on, such as "http"; under TLS an "s" is
 	// appended. Empty means that the network ("tcp", "udp") is shown instead.
 	Scheme string
+	// Topics are pages of the manual beside the options. Empty means none.
+	Topics []Topic
 	// New returns a fresh set of options, so that one plugin can serve several times in one process.
 	New func() Maker
 }

@@ -28,6 +28,11 @@ func NewRegistry(list ...Plugin) (Registry, error) {
 		case p.New == nil:
 			return Registry{}, fmt.Errorf("plugin %s: no New function", p.Name)
 		}
+		for _, topic := range p.Topics {
+			if !validName.MatchString(topic.Name) || topic.Summary == "" || topic.Sections == nil {
+				return Registry{}, fmt.Errorf("plugin %s: topic %q: no usable name, no summary or no sections", p.Name, topic.Name)
+			}
+		}
 		seen[p.Name] = true
 	}
 	return Registry{list: append([]Plugin(nil), list...)}, nil

@@ -71,8 +71,8 @@ func (c Results) Versus(ours, peer, goal string) string {
 		c.Busy(ours), c.Busy(peer))
 }
 
-// Under starts a server on its core, lets measure put load on it, and stops it. The first of args is the program.
-func (d Dir) Under(ctx context.Context, addr string, args []string, measure func(pid int) (float64, error)) (Result, error) {
+// Under starts a server on its core, lets visit see it at work, and stops it. The first of args is the program.
+func (d Dir) Under(ctx context.Context, addr string, args []string, visit func(pid int) (Result, error)) (Result, error) {
 	server, err := d.Serve(Pinned(ctx, ServerCore, args[0], args[1:]...), addr)
 	if err != nil {
 		return Result{}, err
@@ -81,13 +81,17 @@ func (d Dir) Under(ctx context.Context, addr string, args []string, measure func
 	if err := Answers(ctx, addr); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", strings.Join(args, " "), err)
 	}
-	pid := server.cmd.Process.Pid
+	return visit(server.cmd.Process.Pid)
+}
+
+// Watch looks at a server while measure puts load on it.
+func Watch(pid int, measure func() (rate float64, err error)) (Result, error) {
 	before, err := Busy(pid)
 	if err != nil {
 		return Result{}, err
 	}
 	begin := time.Now()
-	rate, err := measure(pid)
+	rate, err := measure()
 	if err != nil {
 		return Result{}, err
 	}

@@ -25,9 +25,11 @@ func (b *bench) echo(ctx context.Context) error {
 			if name == "gtwistd" {
 				args = []string{b.Gtwistd, "-n", "--pidfile=", "echo", "--listen", addr}
 			}
-			return b.Under(ctx, addr, args, func(int) (float64, error) {
-				rate, err := b.Load(ctx, kind.name, addr)
-				return rate / kind.scale, err
+			return b.Under(ctx, addr, args, func(pid int) (contest.Result, error) {
+				return contest.Watch(pid, func() (float64, error) {
+					rate, err := b.Load(ctx, kind.name, addr)
+					return rate / kind.scale, err
+				})
 			})
 		})
 		if err != nil {

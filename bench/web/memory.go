@@ -19,7 +19,10 @@ const idleConns = 10_000
 func (b *bench) idle(ctx context.Context) error {
 	names := append([]string{"gtwistd"}, b.present([]string{"nginx"})...)
 	results, err := contest.Turns(b.Rounds, names, func(name string) (contest.Result, error) {
-		r, _, err := b.turn(ctx, name, setup{access: "access.log"}, heldByEach)
+		r, _, err := b.turn(ctx, name, setup{access: "access.log"}, func(s site) (contest.Result, error) {
+			each, err := heldByEach(s)
+			return contest.Result{Rate: each}, err
+		})
 		return r, err
 	})
 	if err != nil {
@@ -102,16 +105,16 @@ func (b *bench) growth(ctx context.Context) error {
 		{"peak memory while a client takes 2 GB over TLS", setup{tls: true}},
 	} {
 		results, err := contest.Turns(b.Rounds, []string{"huge", "large"}, func(name string) (contest.Result, error) {
-			r, _, err := b.turn(ctx, "gtwistd", kind.setup, func(s site) (float64, error) {
+			r, _, err := b.turn(ctx, "gtwistd", kind.setup, func(s site) (contest.Result, error) {
 				var received atomic.Int64
 				if err := fetch(s.url+"/"+name+".bin", time.Now().Add(contest.Patience), &received); err != nil {
-					return 0, err
+					return contest.Result{}, err
 				}
 				if n := received.Load(); n < sizes[name] {
-					return 0, fmt.Errorf("only %d bytes came", n)
+					return contest.Result{}, fmt.Errorf("only %d bytes came", n)
 				}
 				peak, err := contest.KiB(s.pid, "status", "VmHWM")
-				return float64(peak) * 1024 / 1e6, err
+				return contest.Result{Rate: float64(peak) * 1024 / 1e6}, err
 			})
 			return r, err
 		})

@@ -22,9 +22,14 @@ type site struct {
 	pid       int
 }
 
-// turn starts a server for a setup, lets measure put load on it, stops it and removes its logs. It is an error if an access
+// watch looks at a server while measure puts load on it.
+func (s site) watch(ctx context.Context, measure func(context.Context, site) (float64, error)) (contest.Result, error) {
+	return contest.Watch(s.pid, func() (float64, error) { return measure(ctx, s) })
+}
+
+// turn starts a server for a setup, lets visit see it at work, stops it and removes its logs. It is an error if an access
 // log was asked for and there is none. Lines are those that the access log has.
-func (b *bench) turn(ctx context.Context, name string, s setup, measure func(site) (float64, error)) (r contest.Result, lines int, err error) {
+func (b *bench) turn(ctx context.Context, name string, s setup, visit func(site) (contest.Result, error)) (r contest.Result, lines int, err error) {
 	addr, port, err := contest.FreeAddr()
 	if err != nil {
 		return r, 0, err
@@ -43,8 +48,8 @@ func (b *bench) turn(ctx context.Context, name string, s setup, measure func(sit
 	if s.tls {
 		scheme = "https://"
 	}
-	r, err = b.Under(ctx, addr, args, func(pid int) (float64, error) {
-		return measure(site{addr, scheme + addr, pid})
+	r, err = b.Under(ctx, addr, args, func(pid int) (contest.Result, error) {
+		return visit(site{addr, scheme + addr, pid})
 	})
 	if err != nil || s.access == "" {
 		return r, 0, err

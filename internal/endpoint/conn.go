@@ -83,6 +83,7 @@ func (r *registry) takeAll() []io.Closer {
 type tcpConn struct {
 	*net.TCPConn
 	entry
+	gathering atomic.Pointer[gathering] // nil most of the time
 }
 
 func (r *registry) tcp(c *net.TCPConn) *tcpConn {

@@ -302,7 +302,7 @@ func TestHash(t *testing.T) {
 func TestApache(t *testing.T) {
 	tool, err := exec.LookPath("htpasswd")
 	if err != nil {
-		t.Skip("htpasswd is missing: install the package apache2-utils")
+		t.Skip("htpasswd is not installed (Debian package apache2-utils)")
 	}
 	line, err := htpasswd.HashAt("joe", password, 4)
 	if err != nil {

@@ -30,7 +30,7 @@ func TestBrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	base := "http://" + plugintest.Start(t, web.Plugin(), "--port", "0", "--path", dir).Addrs()[0].String() + "/"
+	base := "http://" + plugintest.Start(t, web.Plugin(), "--port", "0", "--path", dir, "--upload", "--archive").Addrs()[0].String() + "/"
 	b := openTab(t)
 	run := func(name string, story func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) {
@@ -52,6 +52,8 @@ func TestBrowser(t *testing.T) {
 	run("dark", func(t *testing.T) { browserIsDark(t, b) })
 	run("narrow", func(t *testing.T) { browserIsNarrow(t, b) })
 	run("without scripts", func(t *testing.T) { browserWithoutScripts(t, b, base) })
+	live := "http://" + plugintest.Start(t, web.Plugin(), "--port", "0", "--path", dir, "--live").Addrs()[0].String() + "/"
+	t.Run("live", func(t *testing.T) { browserReloads(t, b, live, dir) })
 	run("policy", func(t *testing.T) { browserKeepsThePolicy(t, b) })
 }
 
@@ -126,6 +128,12 @@ func browserShows(t *testing.T, b *tab) {
 	if got, want := eval[string](b, `document.querySelector("pre").textContent`), "# Read <script>alert(1)</script> me\n"; got != want {
 		t.Errorf("the README reads %q, want %q", got, want)
 	}
+	browserReads(t, b)
+}
+
+// browserReads says what a screen reader finds.
+func browserReads(t *testing.T, b *tab) {
+	t.Helper()
 	var tree struct {
 		Nodes []struct{ Role, Name struct{ Value string } }
 	}
@@ -181,9 +189,6 @@ func browserDownloads(t *testing.T, b *tab, file string) {
 
 // browserUploads sends files by the form, with scripts and without, and by dropping one on the page.
 func browserUploads(t *testing.T, b *tab, dir string) {
-	if !eval[bool](b, `document.querySelector("form") !== null`) {
-		t.Skip("this service takes no uploads")
-	}
 	sent := func(name string, act func()) {
 		t.Helper()
 		b.after(act, "Page.loadEventFired", nil)
@@ -252,6 +257,7 @@ func browserIsNarrow(t *testing.T, b *tab) {
 	if got := eval[[]string](b, small); len(got) > 0 {
 		t.Errorf("too small to be hit by a finger: %q", got)
 	}
+	browserReads(t, b)
 	b.call(nil, "Emulation.clearDeviceMetricsOverride", nil)
 }
 
@@ -272,6 +278,23 @@ func browserWithoutScripts(t *testing.T, b *tab, base string) {
 	b.after(func() { eval[any](b, `document.querySelector("thead a").click()`) }, "Page.loadEventFired", nil)
 	if got := eval[string](b, "location.search"); got != "?sort=name&order=asc" {
 		t.Errorf("the link leads to %q", got)
+	}
+}
+
+// browserReloads says that a listing shows what is new by itself, and that its policy lets it.
+func browserReloads(t *testing.T, b *tab, base, dir string) {
+	b.t = t
+	b.open(base)
+	b.after(func() {
+		if err := os.Mkdir(filepath.Join(dir, "new"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}, "Page.loadEventFired", nil)
+	if got := eval[[]string](b, rows); !slices.Contains(got, "new/") {
+		t.Errorf("the page that came by itself has %q", got)
+	}
+	if list := b.complaints("http://127.0.0.1:"); len(list) > 0 {
+		t.Errorf("the browser complains: %q", list)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gtwistd/gtwistd/plugins/plugintest"
 )
 
 // browserTimeout is how long a browser may take for anything. It only decides how soon a hang is called one.
@@ -49,7 +51,7 @@ type message struct {
 // openTab starts a browser with one blank page, and ends it with the test.
 func openTab(t *testing.T) *tab {
 	t.Helper()
-	needs(t, "chromium", "chromium")
+	plugintest.NeedTool(t, "chromium", "chromium")
 	dir := t.TempDir()
 	stderr, err := os.Create(filepath.Join(dir, "stderr"))
 	if err != nil {

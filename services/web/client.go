@@ -63,7 +63,7 @@ func (t *trustedProxies) GetSlice() []string { return slices.Clone(t.given) }
 func (t *trustedProxies) String() string { return strings.Join(t.given, ", ") }
 
 // Type implements pflag.Value.
-func (t *trustedProxies) Type() string { return "ADDRESS|NETWORK|private|loopback|unix" }
+func (t *trustedProxies) Type() string { return "PEER" }
 
 func mustPrefixes(list ...string) []netip.Prefix {
 	prefixes := make([]netip.Prefix, len(list))

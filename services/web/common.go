@@ -25,16 +25,27 @@ type common struct {
 	maxBody plugins.Size
 }
 
+const (
+	headingAccess = "Who may ask, and for how much"
+	headingFiles  = "Files"
+)
+
 // flags binds the options.
 func (c *common) flags(fs *pflag.FlagSet) {
+	plugins.Group(fs, headingFiles, func(fs *pflag.FlagSet) {
+		fs.Var(&c.headers, "add-header", "add a header to every answer; repeatable")
+	})
+	plugins.Group(fs, headingAccess, c.accessFlags)
+}
+
+func (c *common) accessFlags(fs *pflag.FlagSet) {
 	c.auth = filePath{kind: "FILE"}
-	fs.Var(&c.auth, "auth", "ask for a name and password of this htpasswd file (gtwistd hash-password NAME makes its lines)")
-	fs.Var(&c.realm, "auth-realm", "what the password is for, as browsers say it")
-	fs.Var(&c.rate, "rate-limit", "requests that a client may make on average and, behind the colon, at once; more are answered with 429")
-	fs.Var(&c.headers, "add-header", "header of every answer; repeatable")
-	fs.Var(&c.origins, "cors", "let the scripts of other sites read the answers: --cors for all of them, --cors=ORIGIN for one; repeatable")
+	fs.Var(&c.auth, "auth", "admit only the users of this password file; gtwistd hash-password NAME writes its lines")
+	fs.Var(&c.realm, "auth-realm", "what browsers show when they ask for the password (default "+defaultRealm+")")
+	fs.Var(&c.rate, "rate-limit", "answer 429 to a client with more than N requests a second (N/s), minute (N/m) or hour (N/h); BURST may come at once, as many as N if it is not said (default no limit)")
+	fs.Var(&c.maxBody, "max-body", "answer 413 to requests with a larger body (default no limit)")
+	fs.Var(&c.origins, "cors", "let scripts of other sites read the answers: all sites, or only ORIGIN, such as https://example.org; repeatable")
 	fs.Lookup("cors").NoOptDefVal = anyOrigin
-	fs.Var(&c.maxBody, "max-body", "refuse requests with a larger body with 413; 0 for no limit of its own")
 }
 
 // header is what every answer of the mount has.
@@ -112,8 +123,9 @@ func limitBody(next http.Handler, n int64) http.Handler {
 			http.Error(w, fmt.Sprintf("%s: at most %d bytes", http.StatusText(http.StatusRequestEntityTooLarge), n), http.StatusRequestEntityTooLarge)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, n)
-		next.ServeHTTP(w, r)
+		limited := r.WithContext(r.Context()) // as in watchBody
+		limited.Body = http.MaxBytesReader(w, r.Body, n)
+		next.ServeHTTP(w, limited)
 	})
 }
 
@@ -149,6 +161,11 @@ func (c *crossOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// named leaves out what means every site.
+func (l originList) named() []string {
+	return slices.DeleteFunc(slices.Clone(l), func(s string) bool { return s == anyOrigin })
 }
 
 // originList is a flag value: origins as browsers send them, or "*".

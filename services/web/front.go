@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"time"
+
+	"github.com/gtwistd/gtwistd/services/web/proxy"
 )
 
 // statusGone is what the access log says when a client left before there was an answer, as in nginx.
@@ -22,7 +24,7 @@ type front struct {
 	access *accessLog
 	log    *slog.Logger
 	guards *guards
-	hsts   string // Strict-Transport-Security under TLS, "" for none
+	hsts   string // Strict-Transport-Security for https, "" for none
 }
 
 // ServeHTTP implements http.Handler.
@@ -31,11 +33,21 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	res := &response{ResponseWriter: w, head: r.Method == http.MethodHead, began: time.Now()}
 	res.client = f.guards.proxies.client(peer, r.Header["X-Forwarded-For"])
 	defer f.finish(res, r)
-	if !f.guards.proxies.trusts(peer) {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if f.guards.proxies.trusts(peer) {
+		scheme = f.guards.proxies.scheme(peer, scheme, r.Header["X-Forwarded-Proto"])
+		r = r.WithContext(proxy.Trust(r.Context(), hostname(r.RemoteAddr)))
+	} else {
 		dropForwarded(r.Header)
 	}
-	f.guards.watchBody(res, r)
-	if f.hsts != "" && r.TLS != nil {
+	r = f.guards.watchBody(res, r)
+	if r.ProtoMajor == 2 {
+		res.guards = f.guards // of HTTP/1 it is the connection that is watched
+	}
+	if f.hsts != "" && scheme == "https" {
 		res.Header().Set("Strict-Transport-Security", f.hsts)
 	}
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
@@ -84,6 +96,7 @@ type response struct {
 	began  time.Time
 	client netip.Addr // invalid behind a unix socket
 	user   string     // who gave a right password
+	guards *guards    // nil if nobody has to look at how fast the client reads
 }
 
 // setUser tells the access log who the user is.
@@ -144,6 +157,7 @@ func (r *response) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (r *response) Write(p []byte) (int, error) {
 	r.begin()
+	defer r.guards.watchWrite(r.ResponseWriter, len(p))()
 	n, err := r.ResponseWriter.Write(p)
 	r.count(int64(n))
 	return n, err

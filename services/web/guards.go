@@ -28,14 +28,17 @@ func (g *guards) flags(fs *pflag.FlagSet) {
 		headerTimeout: plugins.Duration(20 * time.Second), idleTimeout: plugins.Duration(75 * time.Second),
 		stall: plugins.Duration(20 * time.Second), minRate: 256, maxHeader: 64 << 10,
 	}
-	fs.Var(&g.headerTimeout, "header-timeout", "how long the header of a request, and a TLS handshake, may take (408); 0 for no limit")
+	fs.Var(&g.headerTimeout, "header-timeout", "how long a TLS handshake, or the header of a request, may take (408); 0 for no limit")
 	fs.Var(&g.idleTimeout, "idle-timeout", "how long a connection may wait for its next request; 0 for no limit")
-	fs.Var(&g.minRate, "min-rate", "bytes a second that a client must send or take on average; slower ones lose the connection; 0 for no limit")
-	fs.Var(&g.stall, "stall-timeout", "how long a client may be slower than that at first")
-	fs.Var(&g.maxHeader, "max-header", "largest header of a request (431)")
-	fs.IntVar(&g.maxConns, "max-conns", 0, "how many `CONNECTIONS` may be open; more get 503; 0 for no limit")
-	fs.IntVar(&g.maxPerIP, "max-conns-per-ip", 0, "how many `CONNECTIONS` of one address, or one /64 of IPv6, may be open; 0 for no limit")
-	fs.Var(&g.proxies, "trusted-proxy", "believe the X-Forwarded-For and -Proto headers of these peers; repeatable")
+	fs.Var(&g.minRate, "min-rate", "disconnect clients that send or take less than this each second on average; 0 for no limit")
+	fs.Var(&g.stall, "stall-timeout", "how long a client may be slower than --min-rate")
+	fs.Var(&g.maxHeader, "max-header", "answer 431 to requests with a larger header")
+	fs.IntVar(&g.maxConns, "max-conns", 0, "answer 503 on more than `N` connections (default no limit)")
+	fs.IntVar(&g.maxPerIP, "max-conns-per-ip", 0, "refuse more than `N` connections of one IPv4 address, or one /64 of IPv6 (default no limit)")
+}
+
+func (g *guards) accessFlags(fs *pflag.FlagSet) {
+	fs.Var(&g.proxies, "trusted-proxy", "believe X-Forwarded-For and X-Forwarded-Proto of this proxy: an address, a network, private, loopback or unix; repeatable")
 }
 
 func (g *guards) check() error {
@@ -57,14 +60,29 @@ type body struct {
 	guards  *guards
 	began   time.Time
 	read    int64
-	late    bool
 }
 
-// watchBody lets the request's body fail with errSlow if its client is too slow.
-func (g *guards) watchBody(w http.ResponseWriter, r *http.Request) {
-	if g.minRate > 0 && r.Body != nil && r.Body != http.NoBody {
-		r.Body = &body{ReadCloser: r.Body, control: http.NewResponseController(w), guards: g, began: time.Now()}
+// watchBody returns the request with a body that fails with errSlow if its client is too slow. r stays as it is: in its body
+// net/http sees whether a client that said "Expect: 100-continue" still waits for leave to send it, and must not be waited for.
+func (g *guards) watchBody(w http.ResponseWriter, r *http.Request) *http.Request {
+	if g.minRate <= 0 || r.Body == nil || r.Body == http.NoBody {
+		return r
 	}
+	watched := r.WithContext(r.Context())
+	watched.Body = &body{ReadCloser: r.Body, control: http.NewResponseController(w), guards: g, began: time.Now()}
+	return watched
+}
+
+// watchWrite gives the client of an HTTP/2 stream its time for n bytes, until done is called: with a deadline a stream ends
+// even if nobody writes.
+func (g *guards) watchWrite(w http.ResponseWriter, n int) (done func()) {
+	if g == nil || g.minRate <= 0 {
+		return func() {}
+	}
+	need := time.Duration(g.stall) + time.Duration(float64(n)/float64(g.minRate)*float64(time.Second))
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(need)) // a stream that has ended needs none
+	return func() { _ = control.SetWriteDeadline(time.Time{}) }
 }
 
 // errSlow wraps os.ErrDeadlineExceeded.

@@ -50,12 +50,15 @@ type Place struct {
 	// Header is part of every answer. It is set when ServeHTTP is called; only a handler that writes an answer in another way
 	// has to see to it.
 	Header http.Header
+	// Origins are the other sites whose scripts may change things here, such as "https://example.org". Scripts of all others
+	// may at most read.
+	Origins []string
 }
 
 // builtIn are the kinds that every site has.
 func builtIn() []Kind {
 	return []Kind{
-		{"static", "the files below a directory, or a single file: static:DIR", func() Mounter { return &staticMount{} }},
+		{"static", "the files below a directory, or a single file: static:/srv/site", func() Mounter { return &staticMount{} }},
 		{"proxy", "what another server answers: proxy:http://127.0.0.1:9000 or proxy:unix:/run/app.sock", func() Mounter { return &proxyMount{} }},
 		{"redirect", "send clients to another URL: redirect:https://example.org", func() Mounter { return &redirectMount{} }},
 	}
@@ -112,7 +115,8 @@ func (m *staticMount) Mount(_ context.Context, at Place, env *plugins.Env) (http
 		return nil, err
 	}
 	h, err := static.New(static.Config{
-		Path: dir, Prefix: at.Path, Options: m.options, Header: at.Header, Private: env.Private, Pool: env.Pool, Log: env.Log,
+		Path: dir, Prefix: at.Path, Options: m.options, Header: at.Header, Origins: at.Origins,
+		Private: env.Private, Pool: env.Pool, Log: env.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -251,7 +251,7 @@ func (l *mountList) Set(s string) error {
 func (l *mountList) String() string { return strings.Join(l.GetSlice(), "\n") }
 
 // Type implements pflag.Value.
-func (l *mountList) Type() string { return "[HOST]PATH=KIND[:ARG][,option=value]..." }
+func (l *mountList) Type() string { return "[HOST]PATH=KIND:ARG" }
 
 // Append implements pflag.SliceValue.
 func (l *mountList) Append(s string) error { return l.Set(s) }

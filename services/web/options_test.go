@@ -49,7 +49,7 @@ func TestWrongOptions(t *testing.T) {
 		{mount("::1/=static:pub"), `host "::1": write "[::1]"`, true},
 		{[]string{"--mount", "/=static:pub", "--mount", "/=static:sub"}, `--mount "/=static:sub": / is the place of --mount "/=static:pub" already`, true},
 		{[]string{"--path", "pub", "--mount", "/=static:sub"}, `--mount "/=static:sub": / is the place of --path "pub" already`, true},
-		{[]string{"--mount", "/a=static:pub", "--mount", "/a/=static:sub"}, `--mount "/a/=static:sub": /a/ is the place of --mount "/a=static:pub" already`, true},
+		{[]string{"--mount", "/a=static:pub", "--mount", "/a/=static:sub"}, `--mount "/a/=static:sub": /a is the place of --mount "/a=static:pub" already`, true},
 		{[]string{"--mount", "H/=static:pub", "--mount", "h./=static:sub"}, `--mount "h./=static:sub": h/ is the place of --mount "H/=static:pub" already`, true},
 
 		// The options of a mount.

@@ -85,7 +85,7 @@ func (z *requestRate) String() string {
 }
 
 // Type implements pflag.Value.
-func (z *requestRate) Type() string { return "N/s|N/m|N/h[:BURST]" }
+func (z *requestRate) Type() string { return "N/s[:BURST]" }
 
 func (z *requestRate) limit() rate.Limit { return rate.Limit(float64(z.count) / z.per.Seconds()) }
 

@@ -21,8 +21,8 @@ type redirectMount struct {
 
 // Flags implements Mounter.
 func (m *redirectMount) Flags(fs *pflag.FlagSet) {
-	fs.IntVar(&m.status, "status", http.StatusFound, "`CODE` of the answer: 301, 302, 303, 307 or 308; browsers remember 301 and 308 for good")
-	fs.BoolVar(&m.exact, "exact", false, "send everybody to this very URL, instead of appending what follows the mount's path")
+	fs.IntVar(&m.status, "status", http.StatusFound, "`CODE` of the answer: 301, 302, 303, 307 or 308; browsers remember 301 and 308")
+	fs.BoolVar(&m.exact, "exact", false, "send everybody to this very URL, without what follows the path of the mount")
 }
 
 // Mount implements Mounter.

@@ -33,6 +33,8 @@ type site struct {
 	live         *live.Live // nil means that browsers are not told of changes
 	announcement plugins.Announcement
 
+	closed sync.Once // the mounts
+
 	main  server
 	plain server // sends its clients to main; usually without listeners
 }
@@ -53,7 +55,12 @@ type mount struct {
 	files      *static.Handler // nil if its answers cannot come from memory
 }
 
-func (m *mount) place() string { return m.host + m.path + "/" }
+func (m *mount) place() string {
+	if m.path == "" {
+		return m.host + "/"
+	}
+	return m.host + m.path
+}
 
 func (m *mount) close() error {
 	if c, ok := m.inner.(io.Closer); ok {
@@ -152,7 +159,7 @@ func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) 
 // record tells the access log of a request that took the short way.
 func (s *site) record(r *lane.Request, status int, sent int64, end time.Time, took time.Duration) {
 	s.access.write(record{
-		client: r.Client, method: text(r.Method()), uri: text(r.Target), proto: "HTTP/1.1", host: text(r.Host),
+		client: r.Client, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), host: text(r.Host),
 		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, end: end, took: took,
 	})
 }
@@ -183,6 +190,7 @@ func (v *server) serve(ctx context.Context, s *site, handler http.Handler, answe
 		srv.SetKeepAlivesEnabled(false)
 		l.Stop()
 		err = srv.Shutdown(context.WithoutCancel(ctx)) // without a deadline: the runner closes connections after the grace period
+		s.closeMounts()                                // what has become of a request that was no more one, such as a WebSocket
 	} else {
 		_ = srv.Close() // err says more
 		l.Stop()
@@ -317,15 +325,22 @@ func (s *site) Report() []slog.Attr {
 // Announcement implements plugins.Announcer.
 func (s *site) Announcement() plugins.Announcement { return s.announcement }
 
+// closeMounts closes the mounts once.
+func (s *site) closeMounts() {
+	s.closed.Do(func() {
+		for _, m := range s.mounts {
+			if err := m.close(); err != nil {
+				s.env.Log.Warn("closing a mount", "mount", m.place(), "error", err)
+			}
+		}
+	})
+}
+
 // close releases what is open. Closing the listeners of a server that has closed them does no harm.
 func (s *site) close() {
 	s.main.close()
 	s.plain.close()
-	for _, m := range s.mounts {
-		if err := m.close(); err != nil {
-			s.env.Log.Warn("closing a mount", "mount", m.place(), "error", err)
-		}
-	}
+	s.closeMounts()
 	if s.access == nil {
 		return
 	}

@@ -33,20 +33,24 @@ type tlsOptions struct {
 
 func (t *tlsOptions) flags(fs *pflag.FlagSet, secure bool) {
 	if !secure {
-		fs.BoolVar(&t.enable, "tls", false, "speak https on --port and --listen, as ssl-web does; the options for certificates imply it")
+		fs.BoolVar(&t.enable, "tls", false, "serve https, as ssl-web does; --certificate, --client-ca and --acme imply it")
 	}
 	fs.StringArrayVarP(&t.certificates, "certificate", "c", nil,
-		"PEM `FILE` with a certificate and those up to the root; repeatable, the server name decides. Read again when it changes. "+
-			"Without any, a self-made one is kept in --state-dir")
-	fs.StringArrayVarP(&t.keys, "privkey", "k", nil, "PEM `FILE` with the private key, one for each --certificate in the same order (default: the certificate's file)")
-	fs.StringVar(&t.clientCA, "client-ca", "", "require certificates of clients, issued by an authority in this PEM `FILE`")
-	fs.StringArrayVar(&t.acme, "acme", nil, "get a certificate for `DOMAIN` from Let's Encrypt and renew it; repeatable; port 443, or --http on port 80, must be reached from outside")
-	fs.StringVar(&t.acmeEmail, "acme-email", "", "`ADDRESS` that the authority may write to")
-	fs.StringVar(&t.acmeDirectory, "acme-directory", "", "`URL` of another authority (RFC 8555)")
-	fs.StringArrayVar(&t.http, "http", nil, "serve the same without TLS on `ENDPOINT` too, and answer the questions of --acme there; repeatable")
-	fs.BoolVar(&t.redirectHTTP, "redirect-http", false, "send everybody who comes to --http to https instead")
-	fs.Var(&t.hsts, "hsts", "tell browsers to use https alone for this long, such as 8760h (RFC 6797); 0 says nothing")
-	fs.BoolVar(&t.h2c, "h2c", false, "speak HTTP/2 without TLS too, with clients that know it before (RFC 9113 section 3.3)")
+		"PEM `FILE` with the certificate and its chain; read again when it changes; repeatable, clients get the one for the name they ask for "+
+			"(default a self-made one, kept in --state-dir)")
+	fs.StringArrayVarP(&t.keys, "privkey", "k", nil, "PEM `FILE` with the private key; one for each --certificate, in the same order (default the certificate's file)")
+	fs.StringVar(&t.clientCA, "client-ca", "", "admit only clients with a certificate from an authority in this PEM `FILE`")
+	fs.StringArrayVar(&t.acme, "acme", nil, "get a certificate for `DOMAIN` from Let's Encrypt and renew it; repeatable. Port 443, or --http 80, must be open to the internet")
+	fs.StringVar(&t.acmeEmail, "acme-email", "", "`ADDRESS` at which the authority may reach you")
+	fs.StringVar(&t.acmeDirectory, "acme-directory", "", "`URL` of an authority other than Let's Encrypt (RFC 8555)")
+	fs.StringArrayVar(&t.http, "http", nil, "serve plain http too, on an `ENDPOINT` such as 80, and answer the authority of --acme there; repeatable")
+	fs.BoolVar(&t.redirectHTTP, "redirect-http", false, "on --http, send everybody to https instead")
+	fs.Var(&t.hsts, "hsts", "tell browsers to use nothing but https for this long, such as 8760h, a year")
+	where := "plain http"
+	if secure {
+		where = "--http"
+	}
+	fs.BoolVar(&t.h2c, "h2c", false, "speak HTTP/2 on "+where+" too, with clients that begin with it (h2c)")
 }
 
 // on says whether --port and --listen speak TLS.
@@ -54,15 +58,16 @@ func (t *tlsOptions) on(secure bool) bool {
 	return secure || t.enable || len(t.certificates) > 0 || len(t.keys) > 0 || len(t.acme) > 0 || t.clientCA != ""
 }
 
-func (t *tlsOptions) check(secure bool) error {
+// check finds mistakes. proxied says that a trusted proxy may speak TLS for us.
+func (t *tlsOptions) check(secure, proxied bool) error {
 	on := t.on(secure)
 	switch {
 	case len(t.http) > 0 && !on:
 		return &plugins.UsageError{Reason: "--http: there is no TLS here that it could be without", Suggestion: "use --listen, or the service ssl-web"}
 	case t.redirectHTTP && len(t.http) == 0:
 		return &plugins.UsageError{Reason: "--redirect-http: nobody can come without TLS", Suggestion: "add --http 80"}
-	case t.hsts > 0 && !on:
-		return &plugins.UsageError{Reason: "--hsts: there is no TLS here", Suggestion: "use the service ssl-web, or add --tls"}
+	case t.hsts > 0 && !on && !proxied:
+		return &plugins.UsageError{Reason: "--hsts: there is no TLS here", Suggestion: "use the service ssl-web, or --trusted-proxy for one that speaks it"}
 	case t.acmeEmail != "" && len(t.acme) == 0:
 		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-email %q: no certificate is asked for", t.acmeEmail), Suggestion: "add --acme DOMAIN"}
 	case t.acmeDirectory != "" && len(t.acme) == 0:

@@ -25,14 +25,6 @@ import (
 
 const fileSize = 3 << 20
 
-// needs skips a test whose tool is missing.
-func needs(t *testing.T, tool, debianPackage string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		t.Skipf("%s is missing: install the package %s", tool, debianPackage)
-	}
-}
-
 // transferVariable makes TestTransfer run, under strace.
 const transferVariable = "GTWISTD_TEST_TRANSFER"
 
@@ -49,7 +41,7 @@ func TestTransfer(t *testing.T) {
 }
 
 func TestSendfile(t *testing.T) {
-	needs(t, "strace", "strace")
+	plugintest.NeedTool(t, "strace", "strace")
 	trace := filepath.Join(t.TempDir(), "trace")
 	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-e", "trace=sendfile", "-o", trace,
 		os.Args[0], "-test.run=^TestTransfer$", "-test.v")
@@ -77,7 +69,7 @@ func TestSendfile(t *testing.T) {
 }
 
 func TestCurl(t *testing.T) {
-	needs(t, "curl", "curl")
+	plugintest.NeedTool(t, "curl", "curl")
 	dir := directory(t, map[string]string{"a.txt": "0123456789", "sub/index.html": "<p>index"})
 	srv := plugintest.Start(t, web.Plugin(), "--port", "0", "--path", dir)
 	base := "http://" + srv.Addrs()[0].String()
@@ -243,5 +235,46 @@ func TestHTTP2(t *testing.T) {
 	srv.Drain() // with a connection that is kept alive
 	if err := srv.Wait(); err != nil {
 		t.Errorf("Serve() = %v, want nil", err)
+	}
+}
+
+// TestTransferUnderTLS takes a file and parts of it over one connection: what is sent at once is neither lost nor late.
+func TestTransferUnderTLS(t *testing.T) {
+	content := make([]byte, fileSize)
+	for i := range content {
+		content[i] = byte(i % 251)
+	}
+	srv := plugintest.Start(t, web.Plugin(), "--tls", "--port", "0", "--path", directory(t, map[string]string{"big": string(content)}))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // which also turns HTTP/2 off
+	defer transport.CloseIdleConnections()
+	for _, tt := range []struct {
+		name, ranges string
+		want         []byte
+	}{
+		{"all", "", content},
+		{"one byte", "bytes=7-7", content[7:8]},
+		{"less than a record", "bytes=100-299", content[100:300]},
+		{"some records", "bytes=1-1000000", content[1:1000001]},
+		{"the end", "bytes=-70000", content[fileSize-70000:]},
+		{"all again", "", content},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+srv.Addrs()[0].String()+"/big", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.ranges != "" {
+				req.Header.Set("Range", tt.ranges)
+			}
+			res, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			got, err := io.ReadAll(res.Body)
+			if err != nil || res.ProtoMajor != 1 || !bytes.Equal(got, tt.want) {
+				t.Errorf("%s %s, %d bytes, %v, want the %d bytes of the file", res.Proto, res.Status, len(got), err, len(tt.want))
+			}
+		})
 	}
 }

@@ -37,7 +37,8 @@ func Plugin(more ...Kind) plugins.Plugin {
 			"gtwistd -n web --port auto --path public --live --open\n" +
 			"gtwistd -n web --mount /=static:public --mount /api=proxy:http://127.0.0.1:9000 --mount /old=redirect:/new\n" +
 			"gtwistd web --listen tcp:8080:interface=127.0.0.1 --listen unix:web.sock --path public --access-log access.log",
-		New: func() plugins.Maker { return &options{more: more} },
+		Topics: topics(more),
+		New:    func() plugins.Maker { return &options{more: more} },
 	}
 }
 
@@ -50,7 +51,8 @@ func SecurePlugin(more ...Kind) plugins.Plugin {
 		Example: "gtwistd -n ssl-web --path public\n" +
 			"gtwistd -n ssl-web --port 8443 --path public --certificate cert.pem --privkey key.pem\n" +
 			"gtwistd ssl-web --port 443 --path public --acme example.org --acme www.example.org --http 80 --redirect-http",
-		New: func() plugins.Maker { return &options{more: more, secure: true} },
+		Topics: topics(more),
+		New:    func() plugins.Maker { return &options{more: more, secure: true} },
 	}
 }
 
@@ -88,20 +90,30 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 	if o.kinds, err = allKinds(o.more); err != nil {
 		panic(err) // a mistake of the program's author, found at its first start
 	}
-	o.siteFlags(fs)
+	plugins.Group(fs, "Where to listen", o.listenFlags)
+	plugins.Group(fs, "What to serve", o.siteFlags)
 	o.staticFlags, o.commonFlags = newFlagSet(), newFlagSet()
 	o.static.Flags(o.staticFlags)
 	o.common.flags(o.commonFlags)
 	fs.AddFlagSet(o.staticFlags)
 	fs.AddFlagSet(o.commonFlags)
-	o.tls.flags(fs, o.secure)
-	o.guards.flags(fs)
+	plugins.Group(fs, headingAccess, o.guards.accessFlags)
+	plugins.Group(fs, "TLS", func(fs *pflag.FlagSet) { o.tls.flags(fs, o.secure) })
+	plugins.Group(fs, "Limits", o.guards.flags)
+	plugins.Group(fs, "Log", o.logFlags)
+	plugins.Group(fs, "At a terminal", o.terminalFlags)
+}
+
+func (o *options) logFlags(fs *pflag.FlagSet) {
 	o.accessLog = filePath{kind: "FILE|log|off", given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
-	fs.Var(&o.accessLog, "access-log", "where to append one record per request: a file, log (the program's own log) or off")
-	fs.Var(&o.accessFormat, "access-format", "form of these records: combined (Apache's), or json, one object a line")
-	fs.BoolVar(&o.qr, "qr", false, "show the address that other devices reach as a QR code")
+	fs.Var(&o.accessLog, "access-log", "where a record of each request goes: to a file, to the program's own log (log) or nowhere (off)")
+	fs.Var(&o.accessFormat, "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
+}
+
+func (o *options) terminalFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.qr, "qr", false, "print a QR code of the address, for phones in the same network")
 	fs.BoolVar(&o.open, "open", false, "open the address in the browser")
-	fs.BoolVar(&o.live, "live", false, "let browsers reload a page when a file below a static mount changes; nothing is changed on the disk")
+	fs.BoolVar(&o.live, "live", false, "reload pages in the browser when a file changes; the files stay as they are")
 }
 
 func newFlagSet() *pflag.FlagSet {
@@ -110,28 +122,22 @@ func newFlagSet() *pflag.FlagSet {
 	return fs
 }
 
-func (o *options) siteFlags(fs *pflag.FlagSet) {
-	o.path = filePath{kind: "DIR|FILE", here: workingDirectory()}
-	o.mounts.kinds = o.kinds
+func (o *options) listenFlags(fs *pflag.FlagSet) {
 	port, _ := o.defaults()
 	fs.StringVarP(&o.port, "port", "p", "", fmt.Sprintf(
-		"listen on `PORT`: a number, auto for the first free one from %d on, or any endpoint that --listen takes (default %d without --listen)", port, port))
+		"listen on `PORT`, or on an endpoint as --listen does; auto takes the first free port from %d on (default %d without --listen)", port, port))
 	o.portGiven = fs.Lookup("port")
-	fs.StringArrayVar(&o.listen, "listen", nil,
-		"listen on `ENDPOINT`, such as tcp:8080:interface=127.0.0.1 or unix:/run/web.sock; repeatable, and beside --port")
-	fs.Var(&o.path, "path",
-		"what to serve at /: the files below a directory, or one single file (default: the current directory, if there is no --mount)")
-	fs.Var(&o.mounts, "mount", "what to serve where, repeatable; the longest path wins, a host before it makes a virtual host. Kinds: "+o.kindList()+
-		". Options are those below that name no server-wide thing, and the kind's own")
-	fs.StringVar(&o.routePrefix, "route-prefix", "", "`PATH` to put before that of every mount, as behind a proxy that passes it on")
+	fs.StringArrayVar(&o.listen, "listen", nil, fmt.Sprintf(
+		"listen on `ENDPOINT`, such as tcp:%d:interface=127.0.0.1 or unix:web.sock; repeatable; see gtwistd help endpoints", port))
 }
 
-func (o *options) kindList() string {
-	var list []string
-	for _, k := range o.kinds {
-		list = append(list, k.Name+" ("+k.Summary+")")
-	}
-	return strings.Join(list, "; ")
+func (o *options) siteFlags(fs *pflag.FlagSet) {
+	o.path = filePath{kind: "DIR|FILE", here: workingDirectory()}
+	fs.Var(&o.path, "path", "serve the files below a directory, or a single file (default the current directory, without --mount)")
+	o.mounts.kinds = o.kinds
+	fs.Var(&o.mounts, "mount", "serve something else at a path, such as /api=proxy:http://127.0.0.1:9000; repeatable. Kinds: "+
+		kindNames(o.kinds)+"; see gtwistd help mounts")
+	fs.StringVar(&o.routePrefix, "route-prefix", "", "serve the whole site below `PATH`, as behind a proxy that leaves it in the URL")
 }
 
 // defaults are what is listened on when nothing is said.
@@ -157,9 +163,10 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 
 func (o *options) check() error {
 	if o.portGiven != nil && o.portGiven.Changed && !maybeEndpoint(o.port) {
-		reason, number := "not a port, nor an endpoint", "give a number such as 8080"
+		port, _ := o.defaults()
+		reason, number := "not a port, nor an endpoint", fmt.Sprintf("give a number such as %d", port)
 		if o.port == "" {
-			reason, number = "no port", "leave the option out for 8080"
+			reason, number = "no port", fmt.Sprintf("leave the option out for %d", port)
 		}
 		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: %s", o.port, reason), Suggestion: number + "; --port 0 or auto takes a free one"}
 	}
@@ -172,7 +179,7 @@ func (o *options) check() error {
 	if err := o.guards.check(); err != nil {
 		return err
 	}
-	return o.tls.check(o.secure)
+	return o.tls.check(o.secure, len(o.guards.proxies.GetSlice()) > 0)
 }
 
 // maybeEndpoint leaves numbers, and all that has the marks of an endpoint or a path, to those who know more about them.
@@ -237,13 +244,19 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	if err := spec.apply(flags, defaults); err != nil {
 		return nil, spec.blame(err)
 	}
+	if o.live && spec.kind == "static" {
+		if err := flags.Set("memory", "0"); err != nil { // a browser comes back within milliseconds of a change
+			return nil, err
+		}
+	}
 	m := &mount{spec: spec, host: spec.host, path: spec.path}
 	var err error
 	if m.users, err = own.users(spec, env); err != nil {
 		return nil, err
 	}
 	header := own.header()
-	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header}, env); err != nil {
+	at := Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}
+	if m.inner, err = maker.Mount(ctx, at, env); err != nil {
 		return nil, spec.blame(err)
 	}
 	m.handler = own.wrap(m.inner, header, m.users, env)

@@ -1,9 +1,11 @@
 package lane
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 )
@@ -26,12 +28,21 @@ func (l *Lane) dateAt(now time.Time) string {
 // answer answers the request at the start of the buffer, which is size bytes long, if it can be done from memory. With an
 // error, which can also mean that all is well and it was the last one, the connection is to be closed.
 func (c *conn) answer(size int) (done bool, err error) {
+	c.state.Store(answering)
+	defer func() {
+		if c.failed(recover()) {
+			c.state.Store(ended)
+			done, err = false, errEnded
+		}
+	}()
 	begin := c.lane.now()
 	a, ok := c.lane.config.Answer(&c.request)
 	if !ok {
-		return false, nil
+		if c.state.Load() == ended {
+			err = errEnded // net/http was shut down meanwhile
+		}
+		return false, err
 	}
-	c.state.Store(answering)
 	last := c.request.last || c.lane.stopping.Load()
 	sent, err := c.write(&a, begin, last)
 	if c.lane.config.Record != nil {
@@ -48,15 +59,21 @@ func (c *conn) answer(size int) (done bool, err error) {
 	return true, nil
 }
 
+// outgoing is what an answer is put together in.
+type outgoing struct {
+	buf    []byte // with answerSize
+	parts  [2][]byte
+	chunks net.Buffers // of parts
+}
+
 // write returns how much of the body was sent.
 func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error) {
 	body := a.Body
 	if c.request.Head {
 		body = nil
 	}
-	buf := c.lane.answers.Get().(*[]byte)
-	defer c.lane.answers.Put(buf)
-	b := append((*buf)[:0], a.Head...)
+	out := c.lane.answers.Get().(*outgoing)
+	b := append(out.buf[:0], a.Head...)
 	b = append(b, c.lane.dateAt(now)...)
 	if c.tls != nil {
 		b = append(b, c.lane.config.TLSHeader...)
@@ -74,9 +91,12 @@ func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error
 		written, err = c.Conn.Write(b)
 		n = int64(written)
 	} else {
-		chunks := net.Buffers{b, body}
-		n, err = chunks.WriteTo(c.Conn)
+		out.parts = [2][]byte{b, body}
+		out.chunks = out.parts[:]
+		n, err = out.chunks.WriteTo(c.Conn)
+		out.parts = [2][]byte{}
 	}
+	c.lane.answers.Put(out)
 	return max(0, n-int64(head)), err
 }
 
@@ -86,20 +106,26 @@ func (c *conn) reject(status int, reason string) error {
 	text := strconv.Itoa(status) + " " + http.StatusText(status)
 	head := "HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
 		strconv.Itoa(len(reason)) + "\r\n" + c.lane.dateAt(c.lane.now()) + "\r\n"
-	_ = c.Conn.SetDeadline(time.Now().Add(freshTimeout))
-	n, err := io.WriteString(c.Conn, head+reason)
+	n := farewell(c.Conn, head+reason)
 	if c.lane.config.Record != nil {
 		c.request = Request{Client: c.client, TLS: c.tls != nil}
-		if line, _, whole := cutBegun((*c.buf)[c.r:c.w]); whole {
-			c.request.parseLine(line)
-		}
+		line, _, _ := bytes.Cut((*c.buf)[c.r:c.w], []byte("\n"))
+		c.request.parseLine(bytes.TrimSuffix(line, []byte("\r")))
 		c.lane.config.Record(&c.request, status, int64(max(0, n-len(head))), c.lane.now(), 0)
 	}
-	// What the client has sent besides would make the system reset the connection, and take the answer with it.
-	if err == nil && c.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, 256<<10)
-	}
 	return errEnded
+}
+
+// farewell writes the last that a client gets, and reads what it still sends for as long as is fair: else the system would
+// reset the connection, and take the answer with it. It returns how much was written.
+func farewell(nc net.Conn, text string) (n int) {
+	_ = nc.SetDeadline(time.Now().Add(freshTimeout))
+	n, err := io.WriteString(nc, text)
+	w, ok := nc.(interface{ CloseWrite() error })
+	if err == nil && ok && w.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, nc, 1<<20)
+	}
+	return n
 }
 
 const (
@@ -117,8 +143,8 @@ func (c *conn) allow(n int64) {
 	}
 	need := config.Stall + time.Duration(float64(n)/float64(config.MinRate)*float64(time.Second))
 	now := c.lane.now()
-	// To set a deadline costs as much as a tenth of a short answer: one that is still half as long will do.
-	if time.Duration(c.writeBy.Load()-now.UnixNano()) >= need/2 && c.writeBy.Load() != 0 {
+	// To set a deadline costs as much as a tenth of a short answer: one that takes or gives half of what is granted will do.
+	if by := c.writeBy.Load(); by != 0 && (time.Duration(by-now.UnixNano())-need).Abs() <= config.Stall/2 {
 		return
 	}
 	by := now.Add(need)
@@ -128,45 +154,79 @@ func (c *conn) allow(n int64) {
 
 // Write implements net.Conn for the http.Server.
 func (c *conn) Write(p []byte) (int, error) {
+	c.settle()
 	c.allow(int64(len(p)))
 	return c.Conn.Write(p)
 }
 
+// onDisk is a file that is read through something that bounds how many calls may wait for the disk.
+type onDisk interface {
+	Disk() (f *os.File, do func(func() error) error)
+}
+
 // ReadFrom is what the http.Server calls to send a file.
 func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
-	to, ok := c.Conn.(io.ReaderFrom)
+	c.settle()
+	limited, ok := src.(*io.LimitedReader)
+	if !ok || c.raw == nil {
+		return c.copyFrom(src)
+	}
+	file, ok := limited.R.(onDisk)
 	if !ok {
 		return c.copyFrom(src)
 	}
-	rest := int64(loose)
-	limited, isLimited := src.(*io.LimitedReader)
-	if isLimited {
-		src, rest = limited.R, limited.N
-		defer func() { limited.N -= sum }()
-	}
-	for chunk := int64(slowChunk); rest > 0 && err == nil; chunk = min(sendChunk, 2*chunk) {
-		part := io.LimitedReader{R: src, N: min(chunk, rest)}
-		want := part.N
+	f, do := file.Disk()
+	for chunk := int64(slowChunk); limited.N > 0; chunk = min(sendChunk, 2*chunk) {
+		want := min(chunk, limited.N)
 		c.allow(want)
-		var n int64
-		n, err = to.ReadFrom(&part)
-		sum += n
-		rest -= n
-		if n < want {
-			break
+		for want > 0 {
+			n, err := c.sendFile(f, do, want)
+			sum, want, limited.N = sum+n, want-n, limited.N-n
+			switch {
+			case err == io.EOF:
+				return sum, nil
+			case err != nil:
+				return sum, err
+			}
 		}
 	}
-	return sum, err
+	return sum, nil
 }
 
-// copyFrom sends through a buffer, as TLS needs it. Several records of 16 KiB fit into it.
+const (
+	readBlock = 32 << 10
+	// gathered are eight records of TLS, each 16 KiB and at most 256 bytes that TLS 1.3 adds (RFC 8446 section 5.2).
+	gathered = 8 * (16<<10 + 256)
+)
+
+// gatherer is a connection below TLS that can make one write of many.
+type gatherer interface {
+	Gather(buf []byte)
+	Release() error
+}
+
+// copyFrom sends through a buffer, as TLS needs it. Of a file several records are sent at once: each by itself costs more to
+// send than to encrypt. What comes from elsewhere may not come soon, and nothing waits for it.
 func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
-	buf := make([]byte, 64<<10)
+	block := c.lane.blocks.Get().(*[]byte)
+	defer c.lane.blocks.Put(block)
+	buf, most := (*block)[:readBlock], int64(readBlock)
+	if g, ok := c.below().(gatherer); ok && isFile(src) {
+		g.Gather((*block)[readBlock:])
+		most = gathered
+		defer func() {
+			c.allow(most)
+			if releaseErr := g.Release(); err == nil {
+				err = releaseErr
+			}
+		}()
+	}
 	for {
 		n, readErr := src.Read(buf)
 		if n > 0 {
+			c.allow(most)
 			var written int
-			written, err = c.Write(buf[:n])
+			written, err = c.Conn.Write(buf[:n])
 			sum += int64(written)
 		}
 		switch {
@@ -178,6 +238,22 @@ func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
 			return sum, readErr
 		}
 	}
+}
+
+// below is the connection that TLS writes to, or nil without TLS.
+func (c *conn) below() net.Conn {
+	if c.tls == nil {
+		return nil
+	}
+	return c.tls.NetConn()
+}
+
+func isFile(src io.Reader) bool {
+	if l, ok := src.(*io.LimitedReader); ok {
+		src = l.R
+	}
+	_, ok := src.(onDisk)
+	return ok
 }
 
 // SetWriteDeadline implements net.Conn for the http.Server and handlers, whose deadline goes before the least rate.

@@ -14,12 +14,9 @@ func (x *exchange) relay(ctx context.Context, t turn, res *http.Response) {
 	x.header(res)
 	x.w.WriteHeader(res.StatusCode)
 	if err := x.copy(res); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
 		if x.r.Context().Err() == nil && err != errClient {
 			x.h.log.WarnContext(x.r.Context(), "upstream failed in the middle of an answer",
-				"upstream", t.name, "method", x.r.Method, "path", x.r.URL.Path, "error", err)
+				"upstream", t.name, "method", x.r.Method, "path", x.r.URL.Path, "error", reason(ctx, err))
 		}
 		panic(http.ErrAbortHandler) // so that nobody takes it for the whole answer
 	}

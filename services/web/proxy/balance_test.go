@@ -316,6 +316,7 @@ func TestClientLeaves(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 		}
 		begun <- struct{}{}
+		_, _ = io.Copy(io.Discard, r.Body) // net/http looks for the end of the connection only behind the body
 		<-r.Context().Done()
 		left <- struct{}{}
 	})
@@ -338,6 +339,14 @@ func TestClientLeaves(t *testing.T) {
 		<-left
 		client.Wait()
 	}
+	conn, err := net.Dial("tcp", f.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf")
+	<-begun
+	_ = conn.Close()
+	<-left
 	f.Close() // waits for the handlers
 	if log := f.host.Log(); log != "" {
 		t.Errorf("logged:\n%s", log)
@@ -400,5 +409,24 @@ func TestCloseEndsDials(t *testing.T) {
 	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
 	if w.Code != 502 {
 		t.Errorf("after Close = %d, want 502", w.Code)
+	}
+}
+
+// TestUpstreamStops says that nobody notices: neither on connections that were kept nor on new ones.
+func TestUpstreamStops(t *testing.T) {
+	a, b := named(t, "a"), named(t, "b")
+	f := serve(t, "", a.URL, "upstream="+b.URL, "keep-alive=1m", "fail-timeout=1h")
+	for range 4 {
+		_, _, _ = get(t, f.URL)
+	}
+	a.CloseClientConnections()
+	a.Close()
+	for range 8 {
+		if status, body, err := get(t, f.URL); status != 200 || body != "b" || err != nil {
+			t.Errorf("answer = %d %q, %v, want that of b; log:\n%s", status, body, err, f.host.Log())
+		}
+	}
+	if log := f.host.Log(); !strings.Contains(log, `msg="upstream rests"`) {
+		t.Errorf("log:\n%s", log)
 	}
 }

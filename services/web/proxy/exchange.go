@@ -31,6 +31,7 @@ type exchange struct {
 	tried set
 	broke bool // an upstream that had the request has closed the connection
 
+	valid     atomic.Bool // the transport has found nothing wrong with the request
 	connected atomic.Bool // there was a connection, so the upstream may have seen the request
 	heard     atomic.Bool // something of an answer came
 
@@ -71,6 +72,7 @@ func (x *exchange) try() bool {
 // request returns what the upstream gets, whose body is the client's.
 func (x *exchange) request(ctx context.Context, t *target, upgrade string) *http.Request {
 	out := x.r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:              func(string) { x.valid.Store(true) },
 		GotConn:              x.got,
 		GotFirstResponseByte: func() { x.heard.Store(true) },
 		Got1xxResponse:       x.inform,
@@ -171,10 +173,17 @@ func (x *exchange) failed(ctx context.Context, t turn, err error) bool {
 		x.refuse(status)
 		return false
 	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errCut) {
-		err = cause
+	if !x.valid.Load() {
+		// HTTP/2 in front, for one, knows methods that HTTP/1 does not. No upstream is to blame.
+		x.h.log.DebugContext(x.r.Context(), "request cannot be handed on", "path", x.r.URL.Path, "error", err)
+		x.refuse(http.StatusBadRequest)
+		return false
 	}
-	x.h.balance.failed(t)
+	err = reason(ctx, err)
+	if x.body == nil || x.body.stopped() != errCut {
+		// One that has lost patience with a slow upload is in good health; else a few clients could put all to rest.
+		x.h.balance.failed(t)
+	}
 	again := x.mayRepeat(ctx) && x.h.balance.more(x.tried)
 	then, status := "ask another", statusOf(err)
 	if !again {
@@ -187,12 +196,23 @@ func (x *exchange) failed(ctx context.Context, t turn, err error) bool {
 	return again
 }
 
+// reason tells what is behind err, when the context of the attempt has ended and the client has not left.
+func reason(ctx context.Context, err error) error {
+	if s, ok := errors.AsType[silence](context.Cause(ctx)); ok {
+		return s
+	}
+	if errors.Is(err, context.Canceled) {
+		return errCut
+	}
+	return err
+}
+
 // clientFailed returns the status for a client whose body is none, or 0. It panics if the client has left.
 func (x *exchange) clientFailed() int {
 	if x.body != nil {
 		err := x.body.failure()
 		switch {
-		case x.body.stopped() != nil && err == nil:
+		case x.body.stopped() == errCut && err == nil:
 			return 0 // the context has ended because we have stopped to read
 		case err != nil && (x.r.Context().Err() == nil || errors.Is(err, os.ErrDeadlineExceeded)):
 			return statusOfBody(err)

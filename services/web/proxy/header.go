@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 )
 
@@ -107,7 +108,7 @@ func (v *values) set(name, value string) {
 // setForwarded says who the client is, and what it asked whom.
 func (x *exchange) setForwarded(out *values, peer string, trusted bool) {
 	if !trusted {
-		peer, _, _ = net.SplitHostPort(x.r.RemoteAddr) // that of a unix socket is nobody's
+		peer = address(x.r.RemoteAddr)
 	}
 	if prior := out.header["X-Forwarded-For"]; peer != "" {
 		if len(prior) > 0 {
@@ -125,6 +126,18 @@ func (x *exchange) setForwarded(out *values, peer string, trusted bool) {
 		}
 		out.set("X-Forwarded-Proto", scheme)
 	}
+}
+
+// address returns a RemoteAddr without its port, or "" for what names nobody, such as a unix socket.
+func address(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return ""
+	}
+	return host
 }
 
 // upgradeOf returns the protocol that the request may switch to, or "" for none. HTTP/1.0 and HTTP/2 have no upgrades

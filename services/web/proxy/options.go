@@ -29,6 +29,9 @@ const (
 	// maxIdle is how many idle connections are kept for each upstream.
 	maxIdle = 512
 
+	// pingAfter is how long a connection of HTTP/2 may be silent before it is asked whether it lives: all requests share it.
+	pingAfter = 15 * time.Second
+
 	// continueTimeout is how long a request that said "Expect: 100-continue" waits for the upstream before its body is sent.
 	continueTimeout = time.Second
 )
@@ -51,28 +54,23 @@ type Options struct {
 
 // Flags binds the options to o and gives them their defaults.
 func (o *Options) Flags(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&o.upstreams, "upstream", nil,
-		"share the requests with `URL`, of the same form as the argument; repeatable, the one with the fewest requests under way is asked")
+	fs.StringArrayVar(&o.upstreams, "upstream", nil, "one more server, as a `URL` like the first; repeatable. A request goes to the one with the fewest under way")
 	fs.StringVar(&o.host, "host", hostAuto,
-		"the Host header that upstreams get, `keep|upstream|auto`: the client's, that of their own address, or the latter for https alone")
-	fs.StringArrayVar(&o.upgrades, "upgrade", []string{"websocket"},
-		"let clients upgrade to `PROTOCOL`; repeatable, upgrade= alone allows none")
-	fs.IntVar(&o.maxFails, "max-fails", 3,
-		"let an upstream rest after `N` failures in a row, none longer ago than fail-timeout; 0 means never")
-	fs.DurationVar(&o.failTimeout, "fail-timeout", 10*time.Second,
-		"how long an upstream rests, as a `DURATION`; then one request tries it")
+		"Host header for the upstream, `keep|upstream|auto`: the client's, the upstream's own address, or the latter for https:// alone")
+	fs.StringArrayVar(&o.upgrades, "upgrade", []string{"websocket"}, "let clients upgrade to `PROTOCOL`; repeatable, an empty one for none")
+	fs.IntVar(&o.maxFails, "max-fails", 3, "let an upstream rest after `N` failures in a row within fail-timeout; 0 for never")
+	fs.DurationVar(&o.failTimeout, "fail-timeout", 10*time.Second, "how long an upstream rests, before one request tries it")
 	fs.DurationVar(&o.connectTimeout, "connect-timeout", 5*time.Second,
-		"give up a connection, TLS included, that is not made within `DURATION`, and ask the next upstream; 504 when there is none")
+		"how long a connection may take to be made, TLS included, before the next upstream is asked; without any, 504")
 	fs.DurationVar(&o.answerTimeout, "answer-timeout", time.Minute,
-		"answer 504 if an upstream takes nothing of a request, or does not begin to answer it, for `DURATION`; 0 means never")
+		"how long an upstream may take nothing of a request, or not begin to answer, before 504; 0 for no limit")
 	fs.DurationVar(&o.readTimeout, "read-timeout", 5*time.Minute,
-		"break an answer off if nothing of it comes for `DURATION`; 0 means never. Tunnels, such as WebSockets, may be silent for longer")
+		"how long an answer may pause before it is broken off; 0 for no limit. Tunnels, such as WebSockets, may pause for longer")
 	fs.DurationVar(&o.keepAlive, "keep-alive", 4*time.Second,
-		"close idle connections to upstreams after `DURATION`; shorter than the upstreams do, or requests may be lost. 0 means at once")
-	fs.BoolVar(&o.http2, "http2", false,
-		"speak HTTP/2 to upstreams, such as gRPC servers: with http:// in clear and only that, with https:// where they offer it")
+		"how long idle connections to upstreams are kept; less than the upstreams keep them, or requests may be lost. 0 for not at all")
+	fs.BoolVar(&o.http2, "http2", false, "speak HTTP/2 to upstreams, as gRPC needs it: always with http://, where they offer it with https://")
 	fs.BoolVar(&o.tlsInsecure, "tls-insecure", false, "accept any certificate of https:// upstreams")
-	fs.Var(&o.tlsCA, "tls-ca", "trust certificates of https:// upstreams that the PEM file `FILE` vouches for, instead of the system's")
+	fs.Var(&o.tlsCA, "tls-ca", "trust certificates of https:// upstreams from the authorities in this PEM file, instead of the system's")
 }
 
 func (o *Options) check() error {
@@ -166,6 +164,9 @@ func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Confi
 	dialer := &net.Dialer{Timeout: o.connectTimeout}
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if life.Err() != nil {
+				return nil, net.ErrClosed
+			}
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
 			defer context.AfterFunc(life, cancel)()
@@ -187,6 +188,7 @@ func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Confi
 		DisableKeepAlives:      o.keepAlive == 0,
 		DisableCompression:     true, // whether an answer is compressed is between client and upstream
 		Protocols:              &http.Protocols{},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: o.connectTimeout},
 	}
 	clear := t.url.Scheme == "http"
 	tr.Protocols.SetHTTP1(!o.http2 || !clear)

@@ -114,6 +114,8 @@ func (h *Handler) refused(r *http.Request) int {
 		return http.StatusMethodNotAllowed
 	case r.URL.Opaque != "" || r.URL.Path != "" && r.URL.Path[0] != '/' || !validHost(r.Host):
 		return http.StatusBadRequest
+	case strings.Contains(r.URL.RawQuery, " "):
+		return http.StatusBadRequest // HTTP/2 can bring one, and in HTTP/1 the request line would end there
 	case leaves(strings.TrimPrefix(r.URL.Path, h.prefix)) && h.confined():
 		return http.StatusBadRequest
 	}

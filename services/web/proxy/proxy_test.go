@@ -151,13 +151,6 @@ func send(t testing.TB, addr, request string) (*http.Response, string) {
 	return res, string(body)
 }
 
-func needs(t *testing.T, tool, debianPackage string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		t.Skipf("%s is missing: install the package %s", tool, debianPackage)
-	}
-}
-
 func TestTargets(t *testing.T) {
 	seen := func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }
 	up := upstreamOf(t, seen)
@@ -223,6 +216,7 @@ func TestRefused(t *testing.T) {
 		{"host with a path", "GET /api/a HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
 		{"host with a user", "GET /api/a HTTP/1.1\r\nHost: u@a\r\n\r\n", 400},
 		{"host with a letter beyond ASCII", "GET /api/a HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", 400},
+		{"trailer that is no name", "POST /api/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: a b\r\n\r\n0\r\n\r\n", 400},
 		{"opaque", "GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -231,7 +225,21 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-	if log := f.host.Log(); log != "" {
+	for name, spoil := range map[string]func(r *http.Request){
+		"query":  func(r *http.Request) { r.URL.RawQuery = "a HTTP/1.0" },
+		"method": func(r *http.Request) { r.Method = "GET /x HTTP/1.1" },
+		"header": func(r *http.Request) { r.Header["A b"] = []string{"c"} },
+		"value":  func(r *http.Request) { r.Header["A"] = []string{"b\r\nc: d"} },
+	} {
+		// What HTTP/2 can bring, or whoever is before us.
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/a", nil)
+		spoil(r)
+		w := httptest.NewRecorder()
+		if f.handler.ServeHTTP(w, r); w.Code != 400 {
+			t.Errorf("bad %s = %d, want 400", name, w.Code)
+		}
+	}
+	if log := f.host.Log(); strings.Contains(log, "level=WARN") {
 		t.Errorf("logged:\n%s", log)
 	}
 }
@@ -370,7 +378,7 @@ func TestMethodsAndBodies(t *testing.T) {
 
 // TestCurl has a real client's conversation: upload with an expectation, HTTP/2 in front, a compressed answer.
 func TestCurl(t *testing.T) {
-	needs(t, "curl", "curl")
+	plugintest.NeedTool(t, "curl", "curl")
 	up := upstreamOf(t, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%s %s %d %q", r.Method, r.RequestURI, n, r.Header.Get("Accept-Encoding"))

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/url"
+	"path"
 	"strings"
 	"testing"
 )
@@ -38,6 +39,35 @@ func FuzzLocation(f *testing.F) {
 			t.Fatalf("location(%q, %q) = %q: not below %q", prefix, path, out.Path, tg.base)
 		}
 	})
+}
+
+// FuzzLeaves says that a path that is let through stays inside when dot segments are resolved, slashes merged or not.
+func FuzzLeaves(f *testing.F) {
+	for _, seed := range []string{"/a/../b", "/..", "//a/..//..", "/a/./../.."} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, p string) {
+		if !strings.HasPrefix(p, "/") || leaves(p) {
+			return
+		}
+		if got := path.Clean("/in/side" + p); got != "/in/side" && !strings.HasPrefix(got, "/in/side/") {
+			t.Fatalf("leaves(%q) = false, but it leads to %q", p, got)
+		}
+		u := url.URL{Scheme: "http", Host: "a", Path: "/in/side" + p}
+		if got := u.JoinPath().Path; got != "/in/side" && !strings.HasPrefix(got, "/in/side/") {
+			t.Fatalf("leaves(%q) = false, but net/url makes it %q", p, got)
+		}
+	})
+}
+
+func TestAddress(t *testing.T) {
+	for _, tt := range []struct{ remote, want string }{
+		{"127.0.0.1:80", "127.0.0.1"}, {"[::1]:80", "::1"}, {"10.0.0.1", "10.0.0.1"}, {"@", ""}, {"", ""}, {"/run/s", ""}, {"evil, 1.2.3.4:80", ""},
+	} {
+		if got := address(tt.remote); got != tt.want {
+			t.Errorf("address(%q) = %q, want %q", tt.remote, got, tt.want)
+		}
+	}
 }
 
 func TestLeaves(t *testing.T) {

@@ -74,10 +74,14 @@ func (u *upload) Close() error {
 // cut ends a Read that waits for the client, as the upstream takes no more. In HTTP/1 that also ends the request's
 // context, see net/http's connReader, so it is not for when there is an answer.
 func (u *upload) cut() {
-	if !u.begun.Load() || u.whole.Load() || u.x.answered.Load() {
-		return
+	if !u.begun.Load() || u.whole.Load() || u.x.answered.Load() || u.x.r.Context().Err() != nil {
+		return // in the last case the client's connection has failed, and Read with it
 	}
-	u.stop(errCut)
+	why := errCut
+	if u.x.r.Context().Err() != nil {
+		why = errEnded // the client has left, and so the transport closes what it has
+	}
+	u.stop(why)
 	_ = http.NewResponseController(u.x.w).SetReadDeadline(time.Now())
 }
 
@@ -95,8 +99,12 @@ func (u *upload) stopped() error {
 	return u.end
 }
 
-// failure returns what is wrong with the client's body.
+// failure returns what is wrong with the client's body. If it is what has ended the request, Read is about to know.
 func (u *upload) failure() error {
+	if u.x.r.Context().Err() != nil {
+		u.reading.Lock()
+		defer u.reading.Unlock()
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.err

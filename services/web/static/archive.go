@@ -42,6 +42,8 @@ const (
 var (
 	// errShrank says that an archive cannot hold what its header of a file has promised.
 	errShrank = errors.New("the file became shorter while it was read")
+	// errDeep says why a directory was not read.
+	errDeep = fmt.Errorf("below more than %d directories", maxDepth)
 	// errPending says that a walk would need too much memory.
 	errPending = fmt.Errorf("more than %d directories are still to be read", maxPending)
 )
@@ -56,6 +58,8 @@ type archive struct {
 	buf     []byte
 	leftOut []string // what could not be read, and why
 	more    int      // how many are not in leftOut
+
+	firstErr error // what the log says of all that was left out
 }
 
 // archiveWanted says whether the request asks for a directory as one file.
@@ -90,8 +94,9 @@ func (h *Handler) archive(w http.ResponseWriter, r *http.Request, t *tree, name 
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := a.send(w, r, format, first); err != nil {
-		if r.Context().Err() == nil {
+	c := &client{w: w, r: r}
+	if err := a.send(c, format, first); err != nil {
+		if !c.gone {
 			h.config.Log.WarnContext(r.Context(), "an archive broke off", "path", r.URL.Path, "error", err)
 		}
 		panic(http.ErrAbortHandler)
@@ -138,15 +143,14 @@ func (a *archive) openDir(name string) (*os.File, error) {
 	return d, nil
 }
 
-func (a *archive) send(w http.ResponseWriter, r *http.Request, format archiveFormat, first *os.File) error {
-	c := &client{w, r}
+func (a *archive) send(c *client, format archiveFormat, first *os.File) error {
 	defer c.done()
 	out := bufio.NewWriterSize(c, archiveChunk)
 	a.pack, a.buf = format.new(out), make([]byte, archiveChunk)
-	if err := a.walk(r.Context(), first); err != nil {
+	if err := a.walk(c.r.Context(), first); err != nil {
 		return err
 	}
-	if err := a.addNote(r); err != nil {
+	if err := a.addNote(c.r); err != nil {
 		return err
 	}
 	if err := a.pack.Close(); err != nil {
@@ -180,7 +184,7 @@ func (a *archive) walk(ctx context.Context, first *os.File) error {
 func (a *archive) addDir(ctx context.Context, dir string, d *os.File) (below []string, err error) {
 	if d == nil {
 		if strings.Count(dir, "/") >= maxDepth {
-			a.leaveOut(dir, fmt.Errorf("below more than %d directories", maxDepth))
+			a.leaveOut(dir, errDeep)
 			return nil, nil
 		}
 		err := a.do(ctx, func() (err error) {
@@ -304,14 +308,20 @@ func (a *archive) survive(ctx context.Context, name string, err error) error {
 }
 
 func (a *archive) leaveOut(name string, err error) {
+	if a.firstErr == nil {
+		a.firstErr = err
+	}
 	if len(a.leftOut) == maxLeftOut {
 		a.more++
 		return
 	}
+	reason := "cannot be read" // what else there is to know is not for clients
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pathErr.Err // without the name, which is there already
+		reason = pathErr.Err.Error()
+	} else if err == errDeep {
+		reason = err.Error()
 	}
-	a.leftOut = append(a.leftOut, fmt.Sprintf("%s: %v", visible(a.inside(name)), err))
+	a.leftOut = append(a.leftOut, visible(a.inside(name))+": "+reason)
 }
 
 // addNote adds a file about what was left out, if there is anything, and tells the log. It stands beside the directory,
@@ -321,7 +331,7 @@ func (a *archive) addNote(r *http.Request) error {
 		return nil
 	}
 	count := len(a.leftOut) + a.more
-	a.h.config.Log.WarnContext(r.Context(), "an archive is not complete", "path", r.URL.Path, "left_out", count, "first", a.leftOut[0])
+	a.h.config.Log.WarnContext(r.Context(), "an archive is not complete", "path", r.URL.Path, "left_out", count, "error", a.firstErr)
 	text := "These could not be read and are not in the archive:\n\n" + strings.Join(a.leftOut, "\n") + "\n"
 	if a.more > 0 {
 		text += fmt.Sprintf("and %d more\n", a.more)
@@ -364,17 +374,24 @@ func attachment(name string) string {
 
 // client is where an archive goes: whoever takes too long for a chunk of it holds a place that others wait for.
 type client struct {
-	w http.ResponseWriter
-	r *http.Request
+	w    http.ResponseWriter
+	r    *http.Request
+	gone bool // or too slow
 }
 
 func (c *client) Write(p []byte) (int, error) {
 	if err := c.r.Context().Err(); err != nil {
+		c.gone = true
 		return 0, err
 	}
 	// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
 	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(chunkTimeout))
-	return c.w.Write(p)
+	n, err := c.w.Write(p)
+	c.gone = err != nil
+	return n, err
 }
 
-func (c *client) done() { _ = http.NewResponseController(c.w).SetWriteDeadline(time.Time{}) }
+func (c *client) done() {
+	c.gone = c.gone || c.r.Context().Err() != nil
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Time{})
+}

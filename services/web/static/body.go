@@ -21,7 +21,7 @@ func (p *patientReader) Read(b []byte) (int, error) {
 	// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
 	_ = p.control.SetReadDeadline(time.Now().Add(stallTimeout))
 	n, err := p.Reader.Read(b)
-	if err != nil {
+	if err == io.EOF {
 		// If it passed during the answer, net/http would take that for the client's leaving.
 		_ = p.control.SetReadDeadline(time.Time{})
 	}
@@ -36,7 +36,7 @@ func (e *bodyError) Unwrap() error { return e.err }
 
 func (e *bodyError) refusal() (status int, reason string) {
 	if errors.Is(e.err, os.ErrDeadlineExceeded) {
-		return http.StatusRequestTimeout, "nothing came for " + stallTimeout.String()
+		return http.StatusRequestTimeout, "the body came too slowly"
 	}
 	return http.StatusBadRequest, "the body is broken"
 }

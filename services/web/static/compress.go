@@ -37,7 +37,7 @@ func (h *Handler) mayCompress(res *resource) bool {
 // compress answers with the file in the resource's coding. It has no length, and no parts: If-Range has nothing to choose.
 func (h *Handler) compress(w http.ResponseWriter, r *http.Request, res *resource, modified time.Time) {
 	c := &compressor{ResponseWriter: w, coding: res.coding, left: res.info.Size(), head: r.Method == http.MethodHead}
-	http.ServeContent(c, standardized(r, res.info.Size()), "", modified, res.file)
+	http.ServeContent(c, standardized(r, res.info.Size()), "", modified, h.disk(r.Context(), res.file))
 	c.end()
 }
 

@@ -152,13 +152,22 @@ func TestFormatsAgree(t *testing.T) {
 func TestPageLinksToOrders(t *testing.T) {
 	addr := server(t, newHandler(t, tree(t, map[string]string{"x": ""})))
 	for query, want := range map[string]string{
-		"":                     `<th scope="col" aria-sort="ascending"><a href="?sort=name&amp;order=desc">Name</a></th><th scope="col"><a href="?sort=size&amp;order=desc">Size</a></th>`,
-		"?sort=size":           `<a href="?sort=name&amp;order=asc">Name</a></th><th scope="col" aria-sort="descending"><a href="?sort=size&amp;order=asc">`,
-		"?sort=time&order=asc": `aria-sort="ascending"><a href="?sort=time&amp;order=desc">Modified (UTC)</a></th>`,
+		"":                     `<th scope="col" aria-sort="ascending"><a href="?sort=name&amp;order=desc" rel="nofollow">Name</a></th><th scope="col"><a href="?sort=size&amp;order=desc" rel="nofollow">Size</a></th>`,
+		"?sort=size":           `<a href="?sort=name&amp;order=asc" rel="nofollow">Name</a></th><th scope="col" aria-sort="descending"><a href="?sort=size&amp;order=asc" rel="nofollow">`,
+		"?sort=time&order=asc": `aria-sort="ascending"><a href="?sort=time&amp;order=desc" rel="nofollow">Modified (UTC)</a></th>`,
 	} {
 		if page := get(t, addr, "/"+query).body; !strings.Contains(page, want) || strings.Count(page, " aria-sort=\"") != 1 {
 			t.Errorf("%q: no %s in %s", query, want, page)
 		}
+	}
+}
+
+// TestMirrorsGetNoOtherForms says that wget -r finds each file and each directory once.
+func TestMirrorsGetNoOtherForms(t *testing.T) {
+	h := newHandlerOf(t, static.Config{Path: tree(t, map[string]string{"sub/x": "", "y": ""}), Options: static.Options{Archive: true}})
+	page := get(t, server(t, h), "/sub/", "User-Agent: Wget/1.25.0").body
+	if strings.Contains(page, `href="?`) || !slices.Equal(links(t, page), []string{"../", "./x"}) {
+		t.Errorf("the page links to other forms of itself: %s", page)
 	}
 }
 
@@ -208,7 +217,7 @@ func TestReadme(t *testing.T) {
 	long := strings.Repeat("ü is two bytes, & is escaped\n", 4000)
 	files := map[string]string{
 		"first/README.md": "md", "first/readme.txt": "txt", "first/README": "plain",
-		"case/ReadMe.TXT": "a\r\nb\tc <script> \x1b[31m ‮\n", "marked/readme": "\ufeffBOM \xff",
+		"case/ReadMe.TXT": "a\r\nb\tc <script> \x1b[31m \u202e\n", "marked/readme": "\ufeffBOM \xff",
 		"binary/README": "a\x00b", "blank/README": " \n", "directory/README.md/x": "", "other/README.html": "<b>", "hidden/.README": "secret",
 		"long/README": long, "none/x": "",
 	}
@@ -219,7 +228,7 @@ func TestReadme(t *testing.T) {
 	addr := server(t, newHandler(t, dir))
 	for path, want := range map[string]string{
 		"/first/":  "<h2 id=\"readme\">README.md</h2>\n<pre>\nmd</pre>",
-		"/case/":   "<h2 id=\"readme\">ReadMe.TXT</h2>\n<pre>\na\nb\tc &lt;script&gt; ␛[31m ‮\n</pre>",
+		"/case/":   "<h2 id=\"readme\">ReadMe.TXT</h2>\n<pre>\na\nb\tc &lt;script&gt; ␛[31m \u202e\n</pre>",
 		"/marked/": "<pre>\nBOM �</pre>",
 	} {
 		if page := get(t, addr, path).body; !strings.Contains(page, want) || strings.Contains(page, "All of it") {
@@ -248,7 +257,7 @@ func TestReadme(t *testing.T) {
 
 func TestUploadForm(t *testing.T) {
 	dir := tree(t, map[string]string{"open/x": ""})
-	const form, zip = `<form method="post" enctype="multipart/form-data" action="./">`, `<a href="?archive=zip" download>`
+	const form, zip = `<form method="post" enctype="multipart/form-data" action="./">`, `<a href="?archive=zip" rel="nofollow" download>`
 	addr := server(t, newHandlerOf(t, static.Config{Path: dir, Options: static.Options{Upload: true, Archive: true}}))
 	if page := get(t, addr, "/open/").body; !strings.Contains(page, form) || !strings.Contains(page, zip) || !strings.Contains(page, `href="?archive=tar.gz"`) {
 		t.Errorf("no form, or no archive, in %s", page)

@@ -14,13 +14,14 @@ const (
 	// maxCrumbs is how many parents of a directory a page has links to. Each costs three bytes for each level.
 	maxCrumbs = 8
 
-	// textPiece is how much text is escaped at a time, in bytes.
-	textPiece = 4 << 10
+	// textPiece is how much text is escaped at a time, in bytes, each of which may become five.
+	textPiece = maxRow / 5
 )
 
 // html writes the page for people.
 func (p *page) html(y layout, prefix string, l *listing, o order) {
 	for _, piece := range y.pieces {
+		p.room(len(piece.text))
 		p.add(piece.text)
 		switch piece.slot {
 		case "title":
@@ -35,7 +36,7 @@ func (p *page) html(y layout, prefix string, l *listing, o order) {
 		case "archive":
 			p.archive(l)
 		case "columns":
-			p.columns(o)
+			p.columns(l, o)
 		case "parent":
 			p.parent(l)
 		case "rows":
@@ -46,8 +47,10 @@ func (p *page) html(y layout, prefix string, l *listing, o order) {
 			p.upload(l)
 		case "readme":
 			p.readme(l.readme)
+		case "formats":
+			p.formats(l)
 		}
-		if p.room(); p.over() {
+		if p.room(0); p.over() {
 			return
 		}
 	}
@@ -72,7 +75,7 @@ func (p *page) crumbs(prefix, name string) {
 		p.add("<li>")
 		p.crumb(segment, above)
 		p.add("</li>\n")
-		p.room()
+		p.room(0)
 	}
 }
 
@@ -131,12 +134,12 @@ func (p *page) count(n int, one, many string) {
 
 func (p *page) archive(l *listing) {
 	if l.archive && len(l.entries) > 0 {
-		p.add(`<p>Download all: <a href="?archive=zip" download>zip</a> <a href="?archive=tar.gz" download>tar.gz</a></p>` + "\n")
+		p.add(`<p>Download all: <a href="?archive=zip" rel="nofollow" download>zip</a> <a href="?archive=tar.gz" rel="nofollow" download>tar.gz</a></p>` + "\n")
 	}
 }
 
-// columns are the headings, each a link to the same page in another order.
-func (p *page) columns(o order) {
+// columns are the headings, each a link to the same page in another order, which robots need not follow.
+func (p *page) columns(l *listing, o order) {
 	for by, title := range []string{"Name", "Size", "Modified (UTC)"} {
 		p.add(`<th scope="col"`)
 		switch {
@@ -145,9 +148,19 @@ func (p *page) columns(o order) {
 		case o.by == column(by):
 			p.add(` aria-sort="ascending"`)
 		}
+		if l.mirrored {
+			p.add("><span>" + title + "</span></th>")
+			continue
+		}
 		p.add(`><a href="`)
 		p.escape(o.toggled(column(by)).query())
-		p.add(`">` + title + `</a></th>`)
+		p.add(`" rel="nofollow">` + title + `</a></th>`)
+	}
+}
+
+func (p *page) formats(l *listing) {
+	if !l.mirrored {
+		p.add(`<footer><p>This directory as <a href="?format=json" rel="nofollow">JSON</a> or <a href="?format=text" rel="nofollow">plain text</a></p></footer>` + "\n")
 	}
 }
 
@@ -160,7 +173,7 @@ func (p *page) parent(l *listing) {
 func (p *page) rows(l *listing) {
 	for i := range l.entries {
 		p.buf = l.entries[i].appendRow(p.buf)
-		if p.room(); p.over() {
+		if p.room(0); p.over() {
 			return
 		}
 	}
@@ -201,7 +214,7 @@ func (p *page) readme(r readme) {
 			n--
 		}
 		p.escape(visibleText(text[:n]))
-		if p.room(); p.over() {
+		if p.room(0); p.over() {
 			return
 		}
 		text = text[n:]

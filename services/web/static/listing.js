@@ -36,6 +36,7 @@
 	};
 	for (const cell of columns) {
 		const link = cell.firstElementChild;
+		if (!link.href) continue; // a copy of the page, made with wget
 		link.addEventListener("click", (event) => {
 			if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
 			event.preventDefault();

@@ -52,27 +52,38 @@ const defaultMemory = 64 << 20 // bytes
 
 // Flags binds the options, with their defaults.
 func (o *Options) Flags(fs *pflag.FlagSet) {
+	plugins.Group(fs, "What to serve", o.siteFlags)
+	plugins.Group(fs, "Files", o.fileFlags)
+	plugins.Group(fs, "Uploads and archives", o.transferFlags)
+}
+
+func (o *Options) siteFlags(fs *pflag.FlagSet) {
+	fs.StringArrayVarP(&o.Index, "index", "i", []string{"index.html", "index.htm"},
+		"`NAME` of the file that stands for its directory; repeatable, the first that exists counts; an empty one for none")
 	o.Listing = ListAuto
-	fs.StringArrayVar(&o.Index, "index", []string{"index.html", "index.htm"},
-		"send the file `NAME` for the directory it is in; repeatable, the first that exists wins; --index= means none")
-	fs.Var(&o.Listing, "listing", "which directories are listed: auto lists those without an index file, on lists all, off none (404)")
-	fs.StringVar(&o.SPA, "spa", "", "send `FILE`, such as index.html, with status 200 for pages that do not exist (single-page applications)")
-	fs.StringVar(&o.NotFound, "not-found", "", "send `FILE`, such as 404.html, with status 404 for what does not exist")
-	fs.BoolVar(&o.CleanURLs, "clean-urls", false, "serve page.html as /page, and send /page.html there")
-	fs.VarP(&o.MIMETypes, "mime-type", "m", "media type of names that end with .EXT, or of those without a known ending; repeatable")
-	fs.Var(&o.CacheControl, "cache-control", "Cache-Control header of files whose name matches, such as '*.css=max-age=3600', or whose path does, such as "+
-		"'assets/**=max-age=31536000, immutable'; repeatable, the first that matches counts")
-	fs.BoolVar(&o.Precompressed, "precompressed", false, "send FILE.zst, FILE.br or FILE.gz, if it is there and not older, instead of FILE to clients that can read it")
-	fs.BoolVar(&o.Compress, "compress", false, "compress text and the like with zstd or gzip for clients that can read it")
+	fs.Var(&o.Listing, "listing", "list directories: auto those without an index file, on all of them, off none (404)")
+	fs.StringVar(&o.SPA, "spa", "", "send `FILE`, such as index.html, with status 200 where there is no such page: for single-page applications")
+	fs.StringVar(&o.NotFound, "not-found", "", "send `FILE`, such as 404.html, with status 404 where there is nothing")
+	fs.BoolVar(&o.CleanURLs, "clean-urls", false, "serve page.html as /page, and redirect /page.html there")
+	fs.BoolVar(&o.Hidden, "hidden", false, "serve names that begin with a dot too, not only .well-known")
+}
+
+func (o *Options) fileFlags(fs *pflag.FlagSet) {
+	fs.VarP(&o.MIMETypes, "mime-type", "m", "media type of files, such as .md=text/plain; without .EXT, of files with an unknown ending; repeatable")
+	fs.Var(&o.CacheControl, "cache-control",
+		"Cache-Control header of files by name, such as '*.css=max-age=3600', or by path, such as 'assets/**=no-cache'; repeatable, the first that matches counts")
+	fs.BoolVar(&o.Precompressed, "precompressed", false, "send FILE.zst, FILE.br or FILE.gz instead of FILE, if it lies there and is not older")
+	fs.BoolVar(&o.Compress, "compress", false, "compress text and the like on the fly, with zstd or gzip")
 	o.Memory = defaultMemory
 	fs.Var(&o.Memory, "memory", "keep up to this much of small files in memory; 0 for none")
-	fs.BoolVar(&o.Hidden, "hidden", false, "show and serve names that begin with a dot too, not just .well-known")
-	fs.BoolVar(&o.Archive, "archive", false,
-		"answer ?archive=tar.gz (or tar, zip) at a directory with all files below it in one, also where --listing would show none")
-	fs.BoolVar(&o.Upload, "upload", false, "let every client add files below --path: PUT (curl -T FILE URL) or a form with files")
-	fs.BoolVar(&o.UploadOverwrite, "upload-overwrite", false, "with --upload: let an upload take the place of a file that exists (otherwise 409)")
+}
+
+func (o *Options) transferFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.Upload, "upload", false, "let clients add files, by PUT (curl -T FILE URL) or on the page of the listing")
+	fs.BoolVar(&o.UploadOverwrite, "upload-overwrite", false, "let an upload replace a file that exists, instead of 409")
 	o.UploadMax = defaultUploadMax
-	fs.Var(&o.UploadMax, "upload-max", "with --upload: refuse larger files with 413; 0 for no limit")
+	fs.Var(&o.UploadMax, "upload-max", "answer 413 to larger uploads; 0 for no limit")
+	fs.BoolVar(&o.Archive, "archive", false, "send a directory as one file: URL?archive=tar.gz, tar or zip; also where --listing shows none")
 }
 
 // check returns the options as they are used, or a *plugins.UsageError.

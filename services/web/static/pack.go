@@ -3,17 +3,18 @@ package static
 import (
 	"archive/tar"
 	"archive/zip"
-	"compress/flate"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
 )
 
-// archiveLevel is that of gzip and deflate: a network is seldom faster than the fastest, and the next costs twice the time.
+// archiveLevel is that of gzip and deflate: a fast network waits for every level.
 const archiveLevel = flate.BestSpeed
 
 // maxZipped is how many files and directories go into a zip, whose directory stays in memory until its end.

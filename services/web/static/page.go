@@ -1,10 +1,10 @@
 package static
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,25 +21,15 @@ const (
 
 // list answers with the entries of a directory. An error means that nothing has been written.
 func (h *Handler) list(w http.ResponseWriter, r *http.Request, l *listing) error {
-	ctx := r.Context()
-	if err := h.begin(ctx, l); err != nil {
+	release, err := h.readEntries(r, l)
+	if err != nil {
 		return err
 	}
-	// HEAD does not need the rest: so large a listing has no Content-Length.
-	if !l.whole && r.Method != http.MethodHead {
-		release, err := h.takeSlot(ctx)
-		if err != nil {
-			return err
-		}
-		defer release()
-		if err := h.complete(ctx, l); err != nil {
-			return err
-		}
-	}
+	defer release()
 	query := r.URL.Query()
 	f, o := formatOf(r, query), orderOf(query)
 	if f == formatHTML {
-		if err := h.furnish(ctx, l); err != nil {
+		if err := h.furnish(r, l); err != nil {
 			return err
 		}
 	}
@@ -67,11 +57,13 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, l *listing) error
 	return nil
 }
 
-// furnish adds what only a page for people has.
-func (h *Handler) furnish(ctx context.Context, l *listing) error {
-	l.archive = h.config.Options.Archive
+// furnish adds what only a page for people has. wget -r would take every archive and every order of every directory, for it
+// does not know rel=nofollow.
+func (h *Handler) furnish(r *http.Request, l *listing) error {
+	l.mirrored = strings.HasPrefix(r.UserAgent(), "Wget/")
+	l.archive = h.config.Options.Archive && !l.mirrored
 	if h.config.Options.Upload {
-		err := h.config.Pool.Do(ctx, func() error {
+		err := h.config.Pool.Do(r.Context(), func() error {
 			l.upload = writable(l.dir)
 			return nil
 		})
@@ -79,7 +71,7 @@ func (h *Handler) furnish(ctx context.Context, l *listing) error {
 			return err
 		}
 	}
-	return h.readReadme(ctx, l)
+	return h.readReadme(r.Context(), l)
 }
 
 // page is the answer while it is written, chunk by chunk.
@@ -92,9 +84,9 @@ type page struct {
 
 func (p *page) add(s string) { p.buf = append(p.buf, s...) }
 
-// room sends what there is once it fills a chunk.
-func (p *page) room() {
-	if len(p.buf) >= pageChunk {
+// room sends what there is unless the chunk has room for n more bytes.
+func (p *page) room(n int) {
+	if len(p.buf)+n > pageChunk {
 		p.flush()
 	}
 }

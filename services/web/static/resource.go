@@ -96,7 +96,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, res *resource) {
 	}
 	etag, modified := validators(res.info, res.coding)
 	setHeader(w, h.header(res, etag))
-	sendContent(w, r, res.coding, modified, res.info.Size(), res.file)
+	sendContent(w, r, res.coding, modified, res.info.Size(), h.disk(r.Context(), res.file))
 }
 
 // sendContent sends what w's header is about, whole or in parts.

@@ -32,7 +32,7 @@ func (m *MIMETypes) of(name string) (string, bool) {
 func (m *MIMETypes) String() string { return strings.Join(m.given, "\n") }
 
 // Type implements pflag.Value.
-func (m *MIMETypes) Type() string { return ".EXT=TYPE|TYPE" }
+func (m *MIMETypes) Type() string { return "[.EXT=]TYPE" }
 
 // Set implements pflag.Value.
 func (m *MIMETypes) Set(s string) error {

@@ -41,6 +41,8 @@ type Config struct {
 	Prefix string
 	// Options are what a person can say about it.
 	Options Options
+	// Origins are the other sites whose scripts may upload, such as "https://example.org".
+	Origins []string
 	// Header is part of the answers of Hot. Whoever calls ServeHTTP sets it there, before.
 	Header http.Header
 	// Private reports whether an absolute path is kept from clients as a hidden name is; nil means that none is. A single
@@ -82,6 +84,11 @@ func New(c Config) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings), archives: make(chan struct{}, archivesAtOnce)}
+	for _, origin := range c.Origins {
+		if err := h.crossOrigin.AddTrustedOrigin(origin); err != nil {
+			return nil, errors.Join(err, t.root.Close())
+		}
+	}
 	h.pages.New = func() any {
 		b := make([]byte, 0, pageChunk+maxRow)
 		return &b
@@ -113,6 +120,13 @@ func (h *Handler) Reload(ctx context.Context) error {
 		return err
 	}
 	return h.tree.Swap(t).root.Close()
+}
+
+// forget drops what is in memory.
+func (h *Handler) forget() {
+	t := h.tree.Load()
+	t.hot.forget()
+	t.shelf.forget()
 }
 
 // Close releases the directory. Requests after it are answered with 404.

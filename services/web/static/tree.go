@@ -20,6 +20,7 @@ type tree struct {
 	name    string                 // what that file was called on the command line
 	private func(path string) bool // of absolute paths; may be nil
 	hot     *hotCache              // nil means that nothing is kept in memory
+	shelf   *shelf                 // nil likewise
 }
 
 // pathError says why a path cannot be served, in words that follow the path.

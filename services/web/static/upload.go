@@ -204,7 +204,9 @@ func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit in
 		defer p.close()
 		return u.end(p, err)
 	})
-	h.tree.Load().hot.forget() // who has sent a file gets that one
+	if u.info != nil {
+		h.forget() // who has sent a file gets that one
+	}
 	return err
 }
 
@@ -333,6 +335,9 @@ func (c *Config) openTree() (*tree, error) {
 		return nil, err
 	}
 	t.hot = newHotCache(int64(c.Options.Memory), time.Now)
+	if t.hot != nil {
+		t.shelf = newShelf()
+	}
 	if !c.Options.Upload {
 		return t, nil
 	}
@@ -419,10 +424,16 @@ func (h *Handler) refuseUpload(w http.ResponseWriter, r *http.Request, err error
 	http.Error(w, before+http.StatusText(status)+": "+reason, status)
 }
 
-// isGone says whether the client has broken off.
+// isGone says whether the client has broken off. net/http ends the context also when a deadline passes.
 func isGone(ctx context.Context, err error) bool {
 	body, ok := errors.AsType[*bodyError](err)
-	return ctx.Err() != nil || ok && isAny(body.err, io.ErrUnexpectedEOF, syscall.ECONNRESET)
+	switch {
+	case ok && errors.Is(body.err, os.ErrDeadlineExceeded):
+		return false
+	case ok && isAny(body.err, io.ErrUnexpectedEOF, syscall.ECONNRESET):
+		return true
+	}
+	return ctx.Err() != nil
 }
 
 // refusalOf tells the client's mistakes from the disk's.
@@ -441,6 +452,8 @@ func refusalOf(err error) (status int, reason string) {
 		return http.StatusInsufficientStorage, "no room left"
 	case errors.Is(err, syscall.EFBIG):
 		return http.StatusRequestEntityTooLarge, "larger than a file can be"
+	case errors.Is(err, syscall.ENXIO): // a FIFO, opened for writing
+		return http.StatusConflict, errSpecial.reason
 	case isAny(err, fs.ErrExist, syscall.EISDIR):
 		return http.StatusConflict, errExists.reason
 	case errors.Is(err, syscall.EROFS):

@@ -18,7 +18,7 @@ func (p *page) json(prefix string, l *listing) {
 		}
 		p.add("\n")
 		p.buf = l.entries[i].appendObject(p.buf)
-		if p.room(); p.over() {
+		if p.room(0); p.over() {
 			return
 		}
 	}
@@ -68,7 +68,7 @@ func (p *page) text(l *listing) {
 	width := len(strconv.FormatInt(largest, 10))
 	for i := range l.entries {
 		p.buf = l.entries[i].appendLine(p.buf, width)
-		if p.room(); p.over() {
+		if p.room(0); p.over() {
 			return
 		}
 	}
