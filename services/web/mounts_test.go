@@ -15,7 +15,7 @@ import (
 func startSite(t *testing.T, args ...string) *http1 {
 	t.Helper()
 	addr, _ := startCounted(t, args...)
-	return newHTTP1(t, addr)
+	return newHTTP1(t, addr).(*http1)
 }
 
 // TestNoWayAroundAMount says that no spelling of a path gets from a mount that is nearer to the root what another one guards.
