@@ -106,7 +106,7 @@ func (c *common) users(spec *mountSpec, env *plugins.Env) (plugins.Users, error)
 		return nil, nil
 	}
 	users, err := env.Users(c.auth.path())
-	if path, ok := err.(*fs.PathError); ok { //nolint:errorlint // of an error around it the words would be lost
+	if path, ok := err.(*fs.PathError); ok { // of an error around one the words would be lost
 		err = path.Err
 	}
 	if err != nil {

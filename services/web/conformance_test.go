@@ -106,7 +106,7 @@ type http1 struct {
 }
 
 // selfMade are the certificates that these tests take.
-var selfMade = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // there is no authority
+var selfMade = &tls.Config{InsecureSkipVerify: true}
 
 func newHTTP1(t testing.TB, addr net.Addr) client {
 	return dialing(t, func() (net.Conn, error) { return net.Dial(addr.Network(), addr.String()) })
