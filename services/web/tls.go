@@ -133,7 +133,7 @@ func (t toHTTPS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case t.port != "443":
 		target.Host = net.JoinHostPort(host, t.port)
-	case len(host) > 0 && host[0] != '[' && net.ParseIP(host).To4() == nil && net.ParseIP(host) != nil:
+	case strings.Contains(host, ":"):
 		target.Host = "[" + host + "]"
 	}
 	w.Header().Set("Location", target.String())
