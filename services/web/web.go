@@ -222,7 +222,7 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 		spec.path = o.routePrefix + spec.path
 		m, err := o.makeMount(ctx, spec, s.env)
 		if err != nil {
-			return blame(spec, err)
+			return err
 		}
 		for _, other := range s.mounts {
 			if other.host == m.host && other.path == m.path {
@@ -248,18 +248,6 @@ func (o *options) checkStatic(specs []mountSpec) (err error) {
 	return err
 }
 
-// blame says which option an error is about.
-func blame(spec *mountSpec, err error) error {
-	var usage *plugins.UsageError
-	switch {
-	case errors.As(err, &usage) && spec.given == "":
-		return err
-	case errors.As(err, &usage):
-		return spec.blame(usage)
-	}
-	return fmt.Errorf("%s: %w", spec.name(), err)
-}
-
 func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.Env) (*mount, error) {
 	kind, _ := kindOf(o.kinds, spec.kind)
 	maker, flags, defaults := kind.New(), newFlagSet(), newFlagSet()
@@ -271,7 +259,7 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	}
 	maker.Flags(flags)
 	if err := spec.apply(flags, defaults); err != nil {
-		return nil, err
+		return nil, spec.blame(err)
 	}
 	if o.live && spec.kind == "static" {
 		if err := flags.Set("memory", "0"); err != nil { // a browser comes back within milliseconds of a change
@@ -284,8 +272,9 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 		return nil, err
 	}
 	header := own.header()
-	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}, env); err != nil {
-		return nil, err
+	at := Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}
+	if m.inner, err = maker.Mount(ctx, at, env); err != nil {
+		return nil, spec.blame(err)
 	}
 	m.handler = own.wrap(m.inner, header, m.users, env)
 	if files, ok := m.inner.(*static.Handler); ok && own.plain() {
@@ -330,7 +319,7 @@ func (o *options) bind(ctx context.Context, s *site) error {
 		if err != nil {
 			return err
 		}
-		if o.tls.redirects() {
+		if o.tls.redirectHTTP {
 			s.plain.listeners = append(s.plain.listeners, l)
 		} else {
 			s.main.listeners = append(s.main.listeners, l)
