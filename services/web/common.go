@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -100,11 +101,14 @@ func (c *common) wrap(next http.Handler, header http.Header, users plugins.Users
 func (c *common) users(spec *mountSpec, env *plugins.Env) (plugins.Users, error) {
 	if c.auth.given == "" {
 		if c.realm != "" {
-			return nil, &plugins.UsageError{Reason: "--auth-realm without --auth: nobody is asked for a password", Suggestion: "add --auth FILE"}
+			return nil, &plugins.UsageError{Reason: "--auth-realm: nobody is asked for a password", Suggestion: "add --auth"}
 		}
 		return nil, nil
 	}
 	users, err := env.Users(c.auth.path())
+	if bad := (*fs.PathError)(nil); errors.As(err, &bad) {
+		err = bad.Err // the path stands before it already
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %q: %w", spec.option("auth"), c.auth.given, err)
 	}

@@ -153,7 +153,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open}}
+	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open, Path: o.routePrefix}}
 	if err := o.openSite(ctx, s); err != nil {
 		s.close()
 		return nil, err
@@ -212,6 +212,11 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 	if o.path.given != "" || len(specs) == 0 {
 		root := mountSpec{kind: "static", arg: o.path.path(), typed: o.path.name()}
 		specs = append([]mountSpec{root}, specs...)
+	}
+	for _, flags := range []*pflag.FlagSet{o.staticFlags, o.commonFlags} {
+		if err := checkIdle(specs, flags); err != nil {
+			return err
+		}
 	}
 	for i := range specs {
 		spec := &specs[i]
