@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,8 @@ func parseMount(s string) (mountSpec, error) {
 	m := mountSpec{given: s}
 	slash := strings.IndexByte(place, '/')
 	if slash < 0 {
-		return mountSpec{}, fmt.Errorf("no path before the \"=\": write %q, or %q for all of that host", "/"+place+"=…", place+"/=…")
+		name := unescape(place)
+		return mountSpec{}, fmt.Errorf("no path before the \"=\": write %q for a path, %q for all of a host", "/"+name+"=…", name+"/=…")
 	}
 	host, path := unescape(place[:slash]), unescape(place[slash:])
 	if err := checkHost(host); err != nil {
@@ -55,12 +57,18 @@ func parseMount(s string) (mountSpec, error) {
 	if m.kind == "" {
 		return mountSpec{}, errors.New("no kind behind the \"=\"")
 	}
+	if strings.TrimSpace(m.kind) != m.kind {
+		return mountSpec{}, fmt.Errorf("kind %q: without spaces beside the \"=\"", m.kind)
+	}
 	for more {
 		var option string
 		option, options, more = cutUnescaped(options, ',')
 		name, value, given := cutUnescaped(option, '=')
 		if name == "" {
-			return mountSpec{}, errors.New("an option without a name; write a comma that is part of a value as \\,")
+			return mountSpec{}, errors.New("no option behind a comma; options follow without a space, and a comma that is part of a value is written \\,")
+		}
+		if strings.TrimSpace(name) != name {
+			return mountSpec{}, fmt.Errorf("option %q: without spaces beside \",\" and \"=\"", unescape(name))
 		}
 		m.options = append(m.options, setting{unescape(name), unescape(value), !given})
 	}
@@ -68,6 +76,9 @@ func parseMount(s string) (mountSpec, error) {
 }
 
 func checkHost(host string) error {
+	if scheme := strings.ToLower(host); scheme == "http:" || scheme == "https:" {
+		return errors.New("a host goes without the scheme: \"example.org/=…\"")
+	}
 	name := strings.TrimPrefix(host, "*.")
 	if host != "" && strings.Trim(name, ".") == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._[]:") != "" {
 		return fmt.Errorf("host %q: not a name such as example.org or *.example.org", host)
@@ -126,9 +137,14 @@ func (m *mountSpec) name() string {
 	return "--mount " + quote(m.given)
 }
 
+// has says whether the mount names an option itself.
+func (m *mountSpec) has(name string) bool {
+	return slices.ContainsFunc(m.options, func(s setting) bool { return s.name == name })
+}
+
 // option is how messages call one of its options: as it was given, with the mount or for all of them.
 func (m *mountSpec) option(name string) string {
-	if slices.ContainsFunc(m.options, func(s setting) bool { return s.name == name }) {
+	if m.has(name) {
 		return "option " + name
 	}
 	return "--" + name
@@ -166,8 +182,7 @@ func (m *mountSpec) blame(err error) error {
 func (m *mountSpec) apply(flags, defaults *pflag.FlagSet) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
-		own := slices.ContainsFunc(m.options, func(s setting) bool { return s.name == f.Name })
-		if d := defaults.Lookup(f.Name); d != nil && d.Changed && !own && err == nil {
+		if d := defaults.Lookup(f.Name); d != nil && d.Changed && !m.has(f.Name) && err == nil {
 			err = copyValue(f.Value, d.Value)
 		}
 	})
@@ -188,6 +203,38 @@ func (m *mountSpec) apply(flags, defaults *pflag.FlagSet) error {
 		if err := flags.Set(option.name, option.value); err != nil {
 			return plugins.Usagef("option %s=%s: %v", option.name, option.value, explain(f, err))
 		}
+	}
+	return m.dropIdle(flags)
+}
+
+// dependent are options that mean something only together with another.
+var dependent = []struct{ name, on, otherwise string }{
+	{"upload-overwrite", "upload", "nothing is uploaded"},
+	{"auth-realm", "auth", "nobody is asked for a password"},
+}
+
+// dropIdle takes back what was said for all mounts and means nothing to this one.
+func (m *mountSpec) dropIdle(flags *pflag.FlagSet) error {
+	for _, d := range dependent {
+		f, on := flags.Lookup(d.name), flags.Lookup(d.on)
+		if f == nil || on == nil || m.has(d.name) || on.Value.String() != on.DefValue {
+			continue
+		}
+		if err := f.Value.Set(f.DefValue); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkIdle refuses options for all mounts that mean nothing to any of them.
+func checkIdle(specs []mountSpec, flags *pflag.FlagSet) error {
+	for _, d := range dependent {
+		f, on := flags.Lookup(d.name), flags.Lookup(d.on)
+		if f == nil || !f.Changed || on.Changed || slices.ContainsFunc(specs, func(m mountSpec) bool { return m.has(d.on) }) {
+			continue
+		}
+		return &plugins.UsageError{Reason: "--" + d.name + ": " + d.otherwise, Suggestion: "add --" + d.on}
 	}
 	return nil
 }
@@ -241,10 +288,26 @@ func (l *mountList) Set(s string) error {
 		return err
 	}
 	if _, known := kindOf(l.kinds, m.kind); !known {
-		return fmt.Errorf("no kind %q: there are %s", m.kind, kindNames(l.kinds))
+		return fmt.Errorf("no kind %q: there are %s%s", m.kind, kindNames(l.kinds), m.meantKind())
 	}
 	l.list = append(l.list, m)
 	return nil
+}
+
+// meantKind is for who forgets the kind before its argument.
+func (m *mountSpec) meantKind() string {
+	argument := m.kind
+	if m.arg != "" {
+		argument += ":" + m.arg
+	}
+	switch m.kind {
+	case "http", "https", "unix":
+		return "; did you mean proxy:" + argument + "?"
+	}
+	if _, err := os.Stat(argument); err == nil {
+		return "; did you mean static:" + argument + "?"
+	}
+	return ""
 }
 
 // String implements pflag.Value.

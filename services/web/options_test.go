@@ -32,12 +32,12 @@ func TestWrongOptions(t *testing.T) {
 		usage bool   // the command line is wrong, not a file
 	}{
 		// The form of a mount.
-		{mount("files=static:."), `no path before the "=": write "/files=…", or "files/=…" for all of that host`, true},
+		{mount("files=static:."), `no path before the "=": write "/files=…" for a path, "files/=…" for all of a host`, true},
 		{mount("/files"), `not of the form [HOST]PATH=KIND[:ARG][,option=value], such as /files=static:/srv/files`, true},
 		{mount(""), `not of the form [HOST]PATH=KIND[:ARG][,option=value], such as /files=static:/srv/files`, true},
 		{mount("/="), `no kind behind the "="`, true},
 		{mount("/=statc:."), `no kind "statc": there are static, proxy, redirect`, true},
-		{mount("/=static:pub,"), `an option without a name; write a comma that is part of a value as \,`, true},
+		{mount("/=static:pub,"), `no option behind a comma; options follow without a space, and a comma that is part of a value is written \,`, true},
 		{mount("/a//b=static:pub"), `path "/a//b": an empty segment, or one of dots`, true},
 		{mount("/a/../b=static:pub"), `path "/a/../b": an empty segment, or one of dots`, true},
 		{mount("/a%20b=static:pub"), `path "/a%20b": without "?", "#" and "%"; write characters as they are`, true},
@@ -140,7 +140,7 @@ func TestWrongOptions(t *testing.T) {
 		{[]string{"--http", "0"}, `--http: there is no TLS here that it could be without`, true},
 		{[]string{"--tls", "--redirect-http"}, `--redirect-http: nobody can come without TLS`, true},
 		{[]string{"--hsts", "1h"}, `--hsts: there is no TLS here`, true},
-		{[]string{"--hsts", "x"}, `not a duration such as 30s or 5m`, true},
+		{[]string{"--hsts", "x"}, `not a duration such as 30s, 5m or 7d`, true},
 		{[]string{"--privkey", "k"}, `--privkey "k": there is no --certificate for it`, true},
 		{[]string{"--certificate", "a", "--certificate", "b", "--privkey", "c"}, `--certificate "b": there is no --privkey for it`, true},
 		{[]string{"--certificate", "missing.pem"}, `"missing.pem": no such file or directory`, false},
@@ -154,9 +154,9 @@ func TestWrongOptions(t *testing.T) {
 		{[]string{"--acme-directory", "https://x"}, `--acme-directory "https://x": no certificate is asked for`, true},
 
 		// What clients may cost.
-		{[]string{"--header-timeout", "x"}, `not a duration such as 30s or 5m`, true},
-		{[]string{"--idle-timeout", "-1s"}, `not a duration such as 30s or 5m`, true},
-		{[]string{"--stall-timeout", "5"}, `not a duration such as 30s or 5m`, true},
+		{[]string{"--header-timeout", "x"}, `not a duration such as 30s, 5m or 7d`, true},
+		{[]string{"--idle-timeout", "-1s"}, `not a duration such as 30s, 5m or 7d`, true},
+		{[]string{"--stall-timeout", "5"}, `not a duration such as 30s, 5m or 7d`, true},
 		{[]string{"--min-rate", "x"}, `not a size such as 100MiB or 1G`, true},
 		{[]string{"--max-header", "10"}, `--max-header 10: less than the 1KiB that every request needs`, true},
 		{[]string{"--max-conns", "-1"}, `--max-conns -1: less than none`, true},

@@ -45,7 +45,7 @@ func (t *tlsOptions) flags(fs *pflag.FlagSet, secure bool) {
 	fs.StringVar(&t.acmeDirectory, "acme-directory", "", "`URL` of an authority other than Let's Encrypt (RFC 8555)")
 	fs.StringArrayVar(&t.http, "http", nil, "serve plain http too, on an `ENDPOINT` such as 80, and answer the authority of --acme there; repeatable")
 	fs.BoolVar(&t.redirectHTTP, "redirect-http", false, "on --http, send everybody to https instead")
-	fs.Var(&t.hsts, "hsts", "tell browsers to use nothing but https for this long, such as 8760h, a year")
+	fs.Var(&t.hsts, "hsts", "tell browsers to use nothing but https for this long, such as 365d")
 	where := "plain http"
 	if secure {
 		where = "--http"

@@ -154,7 +154,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open}}
+	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open, Path: o.routePrefix}}
 	if err := o.openSite(ctx, s); err != nil {
 		s.close()
 		return nil, err
@@ -216,6 +216,11 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 	}
 	if err := o.checkStatic(specs); err != nil {
 		return err
+	}
+	for _, flags := range []*pflag.FlagSet{o.staticFlags, o.commonFlags} {
+		if err := checkIdle(specs, flags); err != nil {
+			return err
+		}
 	}
 	for i := range specs {
 		spec := &specs[i]
