@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gtwistd/gtwistd/services/web/proxy"
@@ -194,8 +195,10 @@ type serverLog struct{ log *slog.Logger }
 func (s serverLog) Write(p []byte) (int, error) {
 	text := string(bytes.TrimSpace(p))
 	level := slog.LevelWarn
-	if bytes.HasPrefix(p, []byte("http: TLS handshake error")) {
-		level = slog.LevelDebug
+	for _, noise := range []string{"http: TLS handshake error", "http2: server connection error", "http2: server: error reading preface"} {
+		if strings.HasPrefix(text, noise) {
+			level = slog.LevelDebug
+		}
 	}
 	s.log.Log(context.Background(), level, text)
 	return len(p), nil

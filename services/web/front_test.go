@@ -149,6 +149,7 @@ func TestControllerReachesTheServer(t *testing.T) {
 func TestServerLogLevels(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"http: TLS handshake error from 127.0.0.1:1: EOF\n", `level=DEBUG msg="http: TLS handshake error from 127.0.0.1:1: EOF"`},
+		{"http2: server connection error from 127.0.0.1:1: connection error: PROTOCOL_ERROR", `level=DEBUG msg="http2: server connection error`},
 		{"http: Accept error: too many open files; retrying in 5ms", `level=WARN msg="http: Accept error`},
 	}
 	for _, tt := range tests {
