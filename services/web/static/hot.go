@@ -200,7 +200,11 @@ func (h *Handler) remember(t *tree, res *resource, now time.Duration, before *re
 	rec := &record{cost: recordOverhead}
 	rec.checked.Store(int64(now))
 	rec.used.Store(int64(now))
-	if res.file == nil || res.info.Size() > t.hot.largest || !t.hot.settled(res.info) {
+	if res.file == nil || res.info.Size() > t.hot.largest {
+		return rec, nil
+	}
+	if !t.hot.settled(res.info) {
+		rec.checked.Add(int64(tick - lookAgain)) // it may be for memory soon
 		return rec, nil
 	}
 	holds, err := before.holds(t, res, &h.config.Options)

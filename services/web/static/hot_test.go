@@ -633,3 +633,20 @@ func TestHotAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for a request, want none", allocations)
 	}
 }
+
+// TestKeptSoon says that a file that has just been written is from memory as soon as it is settled.
+func TestKeptSoon(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.txt")
+	write(t, file, "a")
+	now := mustStat(t, file).ModTime()
+	h, _ := hotHandler(t, dir, nil)
+	cache := h.tree.Load().hot
+	cache.clock, cache.start = func() time.Time { return now }, now
+	for _, kept := range []bool{false, false, true} {
+		if got := hot(t, h, "/a.txt") != ""; got != kept {
+			t.Errorf("after %v: kept %v, want %v", cache.now(), got, kept)
+		}
+		now = now.Add(tick*3/4 + time.Millisecond)
+	}
+}
