@@ -381,7 +381,7 @@ func TestMinRate(t *testing.T) {
 			cfg, trusting = cert, trust
 		}
 		s := startTLS(t, lane.Config{
-			MinRate: 10 << 20, Stall: 50 * time.Millisecond,
+			MinRate: 100 << 20, Stall: 50 * time.Millisecond,
 			Answer: func(r *lane.Request) (lane.Answer, bool) {
 				if string(r.Path) != "/memory" {
 					return lane.Answer{}, false
