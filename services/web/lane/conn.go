@@ -472,6 +472,10 @@ func (c *conn) Close() error {
 
 func (c *conn) closeNow() (err error) {
 	c.closing.Do(func() {
+		if c.tls != nil { // package tls tries for 5 s to say goodbye to a client that takes nothing
+			limit := time.AfterFunc(freshTimeout, func() { _ = c.tls.NetConn().Close() })
+			defer limit.Stop()
+		}
 		err = c.Conn.Close()
 		c.lane.left(c)
 	})

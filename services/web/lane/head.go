@@ -11,7 +11,7 @@ import (
 type Request struct {
 	Head bool // HEAD instead of GET
 
-	// The request line, as it came; what has not come is nil.
+	// The request line, as it came; what has not come is empty.
 	Method, Target, Proto []byte
 
 	Path  []byte // of the target; it begins with one slash, and has no percent sign, dot segment, hidden name or empty segment
