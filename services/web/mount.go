@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -82,6 +83,9 @@ func checkHost(host string) error {
 	if host != "" && strings.Trim(name, ".") == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._[]:") != "" {
 		return fmt.Errorf("host %q: not a name such as example.org or *.example.org", host)
 	}
+	if _, err := netip.ParseAddr(name); err == nil && strings.Contains(name, ":") {
+		return fmt.Errorf("host %q: write %q", host, "["+host+"]")
+	}
 	if strings.Contains(name, ":") && !strings.HasSuffix(name, "]") {
 		return fmt.Errorf("host %q: without a port; the port is that of --listen", host)
 	}
@@ -146,16 +150,28 @@ func (m *mountSpec) option(name string) string {
 	return "--" + name
 }
 
-// blame says of a mistake which mount it is about, and calls options as they were given.
-func (m *mountSpec) blame(e *plugins.UsageError) error {
-	reason, suggestion := e.Reason, e.Suggestion
+// about is how messages call an option that needs no mount to be understood, if it was given for all of them.
+func (m *mountSpec) about(option string) string {
+	if name := m.option(option); strings.HasPrefix(name, "--") {
+		return name
+	}
+	return m.name() + ": " + m.option(option)
+}
+
+// blame says which mount an error is about, and calls options as they were given.
+func (m *mountSpec) blame(err error) error {
+	usage, ok := errors.AsType[*plugins.UsageError](err)
+	switch {
+	case !ok:
+		return fmt.Errorf("%s: %w", m.name(), err)
+	case m.given == "":
+		return err
+	}
+	reason, suggestion := usage.Reason, usage.Suggestion
 	if named, ok := strings.CutPrefix(reason, "--"); ok {
-		name, rest := named, ""
-		if i := strings.IndexAny(named, ": "); i >= 0 {
-			name, rest = named[:i], named[i:]
-		}
-		if given := m.option(name); given != "--"+name {
-			reason, suggestion = given+rest, strings.ReplaceAll(suggestion, "--", "the option ")
+		name := named[:len(named)-len(strings.TrimLeft(named, "abcdefghijklmnopqrstuvwxyz-"))]
+		if given := m.option(name); !strings.HasPrefix(given, "--") {
+			reason, suggestion = given+named[len(name):], strings.ReplaceAll(suggestion, "--", "the option ")
 		}
 	}
 	return &plugins.UsageError{Reason: m.name() + ": " + reason, Suggestion: suggestion}
@@ -185,7 +201,7 @@ func (m *mountSpec) apply(flags, defaults *pflag.FlagSet) error {
 			option.value = f.NoOptDefVal
 		}
 		if err := flags.Set(option.name, option.value); err != nil {
-			return plugins.Usagef("option %s=%s: %v", option.name, option.value, innermost(err))
+			return plugins.Usagef("option %s=%s: %v", option.name, option.value, explain(f, err))
 		}
 	}
 	return m.dropIdle(flags)
@@ -237,8 +253,14 @@ func optionNames(flags *pflag.FlagSet) string {
 	return strings.Join(names, ", ")
 }
 
-// innermost leaves out what pflag says about flags, which these are not for a person.
-func innermost(err error) error {
+// explain leaves out what pflag says about flags, which these are not for a person.
+func explain(f *pflag.Flag, err error) error {
+	switch f.Value.Type() {
+	case "bool":
+		return errors.New("neither true nor false")
+	case "int":
+		return errors.New("not a whole number")
+	}
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
 	}

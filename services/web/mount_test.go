@@ -174,6 +174,7 @@ func TestRouter(t *testing.T) {
 		{"[::2]:80", "/", "/"},
 		{".", "/", "/"},
 		{":", "/", "/"},
+		{strings.Repeat("a.", 40_000) + "example.org", "/", "/"},
 	}
 	for _, tt := range tests {
 		m := router.find(tt.host, tt.path)

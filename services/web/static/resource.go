@@ -87,16 +87,12 @@ func (h *Handler) header(res *resource, etag string) http.Header {
 // serve answers with the file, from the disk to the socket. http.ServeContent takes the conditions in the order of RFC 9110
 // section 13.2.2.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, res *resource) {
-	if c := h.compresses(res, r); c != identity {
-		res.coding, res.vary = c, true
-		etag, modified := validators(res.info, c)
-		setHeader(w, h.header(res, etag))
-		h.compress(w, r, res, modified)
+	if c := h.compresses(res, r); c != identity && h.compress(w, r, res, c) {
 		return
 	}
 	etag, modified := validators(res.info, res.coding)
 	setHeader(w, h.header(res, etag))
-	sendContent(w, r, res.coding, modified, res.info.Size(), h.disk(r.Context(), res.file))
+	sendContent(w, r, res.coding, modified, res.info.Size(), h.disk(r.Context(), res))
 }
 
 // sendContent sends what w's header is about, whole or in parts.

@@ -62,6 +62,7 @@ type Handler struct {
 	large  chan struct{} // holds one for each large listing under way
 
 	archives    chan struct{} // holds one for each archive under way
+	encoders    chan struct{} // holds one for each file that is compressed while it is sent
 	crossOrigin http.CrossOriginProtection
 
 	reloading sync.Mutex
@@ -83,7 +84,10 @@ func New(c Config) (*Handler, error) {
 		_ = t.root.Close()
 		return nil, err
 	}
-	h := &Handler{config: c, layout: newLayout(), large: make(chan struct{}, largeListings), archives: make(chan struct{}, archivesAtOnce)}
+	h := &Handler{
+		config: c, layout: newLayout(), large: make(chan struct{}, largeListings), archives: make(chan struct{}, archivesAtOnce),
+		encoders: make(chan struct{}, encodersAtOnce),
+	}
 	for _, origin := range c.Origins {
 		if err := h.crossOrigin.AddTrustedOrigin(origin); err != nil {
 			return nil, errors.Join(err, t.root.Close())
