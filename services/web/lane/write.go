@@ -107,7 +107,7 @@ func (c *conn) reject(status int, reason string) error {
 	head := "HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
 		strconv.Itoa(len(reason)) + "\r\n" + c.lane.dateAt(c.lane.now()) + "\r\n"
 	n := farewell(c.Conn, head+reason)
-	if c.lane.config.Record != nil && status != http.StatusBadRequest { // what is no HTTP has no request line to be recorded
+	if c.lane.config.Record != nil {
 		c.request = Request{Client: c.client, TLS: c.tls != nil}
 		line, _, _ := bytes.Cut((*c.buf)[c.r:c.w], []byte("\n"))
 		c.request.parseLine(bytes.TrimSuffix(line, []byte("\r")))
