@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gtwistd/gtwistd/services/web/lane"
 	"github.com/gtwistd/gtwistd/services/web/proxy"
 )
 
@@ -32,6 +33,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	peer := peerOf(r.RemoteAddr)
 	res := &response{ResponseWriter: w, head: r.Method == http.MethodHead, began: time.Now()}
 	res.client = f.guards.proxies.client(peer, r.Header["X-Forwarded-For"])
+	lane.Begun(r.Context())
 	defer f.finish(res, r)
 	scheme := "http"
 	if r.TLS != nil {

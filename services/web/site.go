@@ -143,8 +143,11 @@ func (s *site) challenged(next http.Handler) http.Handler {
 
 // answer is the short way of requests for small files.
 func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) {
-	if len(r.Query) > 0 && r.Path[len(r.Path)-1] == '/' || s.guards.proxies.trusts(r.Client) {
+	if len(r.Query) > 0 && r.Path[len(r.Path)-1] == '/' {
 		return lane.Answer{}, false
+	}
+	if s.hsts != "" && s.guards.proxies.trusts(r.Client) {
+		return lane.Answer{}, false // what the proxy's client speaks decides about a header
 	}
 	m := s.router.find(text(r.Host), text(r.Path))
 	if m == nil || m.files == nil {
@@ -158,8 +161,12 @@ func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) 
 
 // record tells the access log of a request that took the short way.
 func (s *site) record(r *lane.Request, status int, sent int64, end time.Time, took time.Duration) {
+	client := r.Client
+	if r.ForwardedFor != nil {
+		client = s.guards.proxies.client(client, []string{text(r.ForwardedFor)})
+	}
 	s.access.write(record{
-		client: r.Client, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), host: text(r.Host),
+		client: client, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), host: text(r.Host),
 		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, end: end, took: took,
 	})
 }
@@ -244,6 +251,7 @@ func (s *site) httpServer(l *lane.Lane, handler http.Handler) *http.Server {
 		MaxHeaderBytes:    int(s.guards.maxHeader),
 		ErrorLog:          log.New(serverLog{s.env.Log}, "", 0),
 		ConnState:         l.ConnState,
+		ConnContext:       l.ConnContext,
 		HTTP2:             &http.HTTP2Config{WriteByteTimeout: time.Duration(s.guards.stall)},
 		Protocols:         new(http.Protocols),
 		// "OPTIONS *" goes to the handler, and so into the access log, like everything else.

@@ -33,14 +33,16 @@ type conn struct {
 
 	readNow func(fd uintptr) bool // made once, as it would be allocated each time
 
-	buf     *[]byte // nil when nothing is there
-	r, w    int     // (*buf)[r:w] is what has not been given away
-	readErr error   // of readNow
-	ahead   int     // how much of the next head net/http has already
-	due     int64   // how much of its request net/http has not got yet
-	idle    bool    // net/http waits for the next request
-	served  bool    // there has been a request
-	known   bool    // to net/http
+	buf     *[]byte     // nil when nothing is there
+	r, w    int         // (*buf)[r:w] is what has not been given away
+	readErr error       // of readNow
+	ahead   int         // how much of the next head net/http has already
+	due     int64       // how much of its request net/http has not got yet
+	idle    bool        // net/http waits for the next request
+	served  bool        // there has been a request
+	known   bool        // to net/http
+	line    []byte      // the first line of the request that net/http has, for as long as no handler has it
+	begun   atomic.Bool // a handler has that request
 
 	readBy  atomic.Int64 // Unix time in ns of the deadline for reading that await set; 0 after any other
 	writeBy atomic.Int64
@@ -195,6 +197,8 @@ func (c *conn) next() error {
 
 // give lets net/http have the request at the start of the buffer, or all that comes from there on.
 func (c *conn) give(h head) {
+	c.begun.Store(false)
+	c.line = append(c.line[:0], firstLine((*c.buf)[c.r:c.w])...)
 	c.due = loose
 	if h.body != loose {
 		c.due = int64(h.size-c.ahead) + h.body
@@ -406,6 +410,8 @@ func (c *conn) changed(state http.ConnState) {
 		c.state.CompareAndSwap(handed, taken)
 	case http.StateIdle:
 		if c.due == loose {
+			c.line = c.line[:0] // of the next request nothing will be known
+			c.begun.Store(false)
 			return // the connection is net/http's own; if it speaks HTTP/2, it reads while it tells this
 		}
 		c.idle = true
@@ -430,6 +436,25 @@ func (c *conn) settle() {
 	}
 }
 
+// connKey is for the context value that holds a request's connection.
+type connKey struct{}
+
+// ConnContext is the hook of the http.Server.
+func (l *Lane) ConnContext(ctx context.Context, nc net.Conn) context.Context {
+	if c, ok := nc.(based); ok {
+		return context.WithValue(ctx, connKey{}, c.base())
+	}
+	return ctx
+}
+
+// Begun says that a handler has a request, by its context, and will record it. What the http.Server answers without a handler
+// is recorded by the lane.
+func Begun(ctx context.Context) {
+	if c, ok := ctx.Value(connKey{}).(*conn); ok {
+		c.begun.Store(true)
+	}
+}
+
 // SetReadDeadline implements net.Conn for the http.Server and handlers.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.settle()
@@ -447,6 +472,10 @@ func (c *conn) Close() error {
 
 func (c *conn) closeNow() (err error) {
 	c.closing.Do(func() {
+		if c.tls != nil { // package tls tries for 5 s to say goodbye to a client that takes nothing
+			limit := time.AfterFunc(freshTimeout, func() { _ = c.tls.NetConn().Close() })
+			defer limit.Stop()
+		}
 		err = c.Conn.Close()
 		c.lane.left(c)
 	})

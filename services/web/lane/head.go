@@ -11,7 +11,7 @@ import (
 type Request struct {
 	Head bool // HEAD instead of GET
 
-	// The request line, as it came; what has not come is nil.
+	// The request line, as it came; what has not come is empty.
 	Method, Target, Proto []byte
 
 	Path  []byte // of the target; it begins with one slash, and has no percent sign, dot segment, hidden name or empty segment
@@ -23,6 +23,7 @@ type Request struct {
 	IfModifiedSince []byte
 
 	Referer, UserAgent []byte // for the record
+	ForwardedFor       []byte // X-Forwarded-For
 
 	// Client is the address of the peer, invalid for a unix socket. TLS tells whether the connection is under it.
 	Client netip.Addr
@@ -151,6 +152,10 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 			h.simple, h.body = false, length
 		}
 	case 15:
+		if fold(name, "x-forwarded-for") {
+			h.simple = h.simple && r.ForwardedFor == nil && len(value) > 0
+			r.ForwardedFor = value
+		}
 		if fold(name, "accept-encoding") {
 			h.simple = h.simple && r.AcceptEncoding == nil
 			r.AcceptEncoding = value

@@ -1,6 +1,10 @@
 // Package lane is the short way of an HTTP/1.1 request. It accepts connections, reads the head of each request itself, and
 // answers the plain ones from memory with one write. All others go on to a http.Server, with their connection, which comes
-// back for the next head. A connection that waits for a request holds no buffer.
+// back for the next head. A connection that waits for a request holds no buffer, unless it is under TLS or the system has no
+// sockets that can be asked without waiting.
+//
+// What has an odd first line or line ending, or ends before its head does, is net/http's to judge: nobody can tell from the
+// answers that there is a lane, but for 408, 431 and TLS where none is spoken.
 //
 // So it is also the place where connections are counted and limited, and where slow clients are given up: each head has its
 // time (408) and its size (431), and each write its least rate.
@@ -27,8 +31,8 @@ type Config struct {
 	// Answer returns what is in memory for a request, or false to let the http.Server have it. It is called in the goroutine of
 	// the connection and may block for as long as the client may wait. The request is only valid during the call.
 	Answer func(r *Request) (Answer, bool)
-	// Record is told of each answer that the lane gave, its own refusals (408, 431) included, whose request has only what had
-	// come. May be nil. The request is only valid during the call.
+	// Record is told of each answer that the lane gave, its own refusals (400, 408, 431) included, whose request has only what
+	// had come of its first line. May be nil. The request is only valid during the call.
 	Record func(r *Request, status int, sent int64, end time.Time, took time.Duration)
 	// TLSHeader is added to the answers of connections under TLS; it is written as it is, each line ended by CRLF.
 	TLSHeader string
@@ -45,7 +49,7 @@ type Config struct {
 	// MaxConns and MaxPerIP bound the connections that are open at a time, all in all and of one address (of one /64 of IPv6).
 	MaxConns, MaxPerIP int
 
-	// Log gets what concerns the server's owner.
+	// Log gets what concerns the server's owner, panics in Answer and Record included. It must not be nil.
 	Log *slog.Logger
 }
 

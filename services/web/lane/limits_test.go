@@ -116,8 +116,9 @@ func TestHeaderOfAllowedSize(t *testing.T) {
 func TestIdleTimeout(t *testing.T) {
 	for _, first := range []string{"", getHot, get("/other"), get("/other") + getHot} {
 		t.Run(shortened(first), func(t *testing.T) {
+			t.Parallel()
 			var told records
-			s := start(t, lane.Config{IdleTimeout: 50 * time.Millisecond, HeaderTimeout: time.Hour, Record: told.record}, echo)
+			s := start(t, lane.Config{IdleTimeout: 500 * time.Millisecond, HeaderTimeout: time.Hour, Record: told.record}, echo)
 			c := s.dial(t)
 			c.send(first)
 			for range strings.Count(first, "GET") {
@@ -381,7 +382,7 @@ func TestMinRate(t *testing.T) {
 			cfg, trusting = cert, trust
 		}
 		s := startTLS(t, lane.Config{
-			MinRate: 10 << 20, Stall: 50 * time.Millisecond,
+			MinRate: 100 << 20, Stall: 50 * time.Millisecond,
 			Answer: func(r *lane.Request) (lane.Answer, bool) {
 				if string(r.Path) != "/memory" {
 					return lane.Answer{}, false

@@ -156,8 +156,36 @@ func (c *conn) allow(n int64) {
 func (c *conn) Write(p []byte) (int, error) {
 	c.settle()
 	c.allow(int64(len(p)))
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if c.lane.config.Record != nil && c.begun.CompareAndSwap(false, true) {
+		c.recordRefusal(p[:n])
+	}
+	return n, err
 }
+
+// recordRefusal records what the http.Server has answered to a request that it gave to no handler: a status line, a short
+// header and a line of text, in one piece.
+func (c *conn) recordRefusal(answer []byte) {
+	version, rest, _ := bytes.Cut(answer, []byte(" "))
+	code, _, _ := bytes.Cut(rest, []byte(" "))
+	status, ok := decimal(code)
+	_, body, whole := bytes.Cut(answer, []byte("\r\n\r\n"))
+	if !ok || !whole || !bytes.HasPrefix(version, []byte("HTTP/1.")) {
+		return
+	}
+	r := Request{Client: c.client, TLS: c.tls != nil}
+	r.parseLine(c.line)
+	c.lane.config.Record(&r, int(status), int64(len(body)), c.lane.now(), 0)
+}
+
+// firstLine returns what there is of the first line of a head, up to what is worth keeping of it.
+func firstLine(b []byte) []byte {
+	line, _, _ := bytes.Cut(b[:min(len(b), maxLine)], []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r"))
+}
+
+// maxLine is how many bytes of the first line of a request are in the record of its refusal.
+const maxLine = 1 << 10
 
 // onDisk is a file that is read through something that bounds how many calls may wait for the disk.
 type onDisk interface {
