@@ -245,7 +245,9 @@ func why(f *pflag.Flag, err error) string {
 	case "int", "uint", "int64", "uint64":
 		return "not a whole number"
 	case "duration":
-		if _, ours := f.Value.(*age); !ours {
+		switch f.Value.(type) {
+		case *age, *plugins.Duration:
+		default:
 			return "not a duration such as 30s or 5m"
 		}
 	}

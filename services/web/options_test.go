@@ -145,6 +145,7 @@ func TestWrongOptions(t *testing.T) {
 		{[]string{"--certificate", "a", "--certificate", "b", "--privkey", "c"}, `--certificate "b": there is no --privkey for it`, true},
 		{[]string{"--certificate", "missing.pem"}, `"missing.pem": no such file or directory`, false},
 		{[]string{"--certificate", "bad.pem"}, `"bad.pem": no certificate in it`, false},
+		{[]string{"--client-ca", "bad.pem", "--http", "0"}, `--client-ca: who comes to --http needs no certificate`, true},
 		{[]string{"--client-ca", "missing.pem"}, `"missing.pem": no such file or directory`, false},
 		{[]string{"--client-ca", "bad.pem"}, `"bad.pem": no certificate in it`, false},
 		{[]string{"--acme", "foo"}, `"foo": not a domain such as www.example.com`, true},

@@ -66,6 +66,8 @@ func (t *tlsOptions) check(secure, proxied bool) error {
 		return &plugins.UsageError{Reason: "--http: there is no TLS here that it could be without", Suggestion: "use --listen, or the service ssl-web"}
 	case t.redirectHTTP && len(t.http) == 0:
 		return &plugins.UsageError{Reason: "--redirect-http: nobody can come without TLS", Suggestion: "add --http 80"}
+	case t.clientCA != "" && len(t.http) > 0 && !t.redirectHTTP:
+		return &plugins.UsageError{Reason: "--client-ca: who comes to --http needs no certificate", Suggestion: "add --redirect-http"}
 	case t.hsts > 0 && !on && !proxied:
 		return &plugins.UsageError{Reason: "--hsts: there is no TLS here", Suggestion: "use the service ssl-web, or --trusted-proxy for one that speaks it"}
 	case t.acmeEmail != "" && len(t.acme) == 0:
