@@ -153,7 +153,21 @@ func meantArgument(registry plugins.Registry, c *cobra.Command, word string) str
 			return fmt.Sprintf("did you mean %s --path %s?", c.Name(), word)
 		}
 	}
+	if name := takesValue(c); service && name != "" {
+		return fmt.Sprintf("did you mean --%s=%s?", name, word)
+	}
 	return c.CommandPath() + " --help lists the options"
+}
+
+// takesValue is an option that was given without the value that it may have, "" if there is none. Such a value goes behind
+// a "=", since the option can do without it.
+func takesValue(c *cobra.Command) (name string) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.NoOptDefVal != "" && f.Value.Type() != "bool" && f.Value.String() == f.NoOptDefVal {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 func digits(word string) bool { return word != "" && strings.Trim(word, "0123456789") == "" }

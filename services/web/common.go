@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -100,13 +101,16 @@ func (c *common) wrap(next http.Handler, header http.Header, users plugins.Users
 func (c *common) users(spec *mountSpec, env *plugins.Env) (plugins.Users, error) {
 	if c.auth.given == "" {
 		if c.realm != "" {
-			return nil, &plugins.UsageError{Reason: "--auth-realm without --auth: nobody is asked for a password", Suggestion: "add --auth FILE"}
+			return nil, &plugins.UsageError{Reason: spec.about("auth-realm") + ": nobody is asked for a password", Suggestion: "name a password file with auth"}
 		}
 		return nil, nil
 	}
 	users, err := env.Users(c.auth.path())
+	if path, ok := err.(*fs.PathError); ok { // of an error around one the words would be lost
+		err = path.Err
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %q: %w", spec.option("auth"), c.auth.given, err)
+		return nil, fmt.Errorf("%s %q: %w", spec.about("auth"), c.auth.given, err)
 	}
 	return users, nil
 }
@@ -173,7 +177,12 @@ func (l *originList) Set(s string) error {
 	if s != anyOrigin && (err != nil || u.Host == "" || s != u.Scheme+"://"+u.Host) {
 		return errors.New("not an origin such as https://example.org, without a path")
 	}
-	*l = append(*l, strings.ToLower(s))
+	s = strings.ToLower(s)
+	// Browsers leave out the port that a scheme has by itself.
+	if port, ok := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; ok {
+		s = strings.TrimSuffix(s, port)
+	}
+	*l = append(*l, s)
 	return nil
 }
 

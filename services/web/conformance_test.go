@@ -45,13 +45,14 @@ func datedDirectory(t testing.TB, files map[string]string) string {
 
 // ways are the ways that an answer goes. It must be the same on all of them.
 var ways = []struct {
-	name  string
-	args  []string
-	http2 bool
+	name   string
+	args   []string
+	client func(testing.TB, net.Addr) client
 }{
-	{"memory", nil, false},
-	{"disk", []string{"--memory", "0"}, false},
-	{"http2", []string{"--tls"}, true},
+	{"memory", nil, newHTTP1},
+	{"disk", []string{"--memory", "0"}, newHTTP1},
+	{"tls", []string{"--tls"}, newHTTPS},
+	{"http2", []string{"--tls"}, newHTTP2},
 }
 
 // countingPool counts what is done in another one.
@@ -99,13 +100,24 @@ type client interface {
 
 // http1 sends each request as it stands, so that no client cleans it up, all on one connection as long as that is open.
 type http1 struct {
-	addr   net.Addr
+	dial   func() (net.Conn, error)
 	conn   net.Conn
 	reader *bufio.Reader
 }
 
-func newHTTP1(t testing.TB, addr net.Addr) *http1 {
-	c := &http1{addr: addr}
+// selfMade are the certificates that these tests take.
+var selfMade = &tls.Config{InsecureSkipVerify: true}
+
+func newHTTP1(t testing.TB, addr net.Addr) client {
+	return dialing(t, func() (net.Conn, error) { return net.Dial(addr.Network(), addr.String()) })
+}
+
+func newHTTPS(t testing.TB, addr net.Addr) client {
+	return dialing(t, func() (net.Conn, error) { return tls.Dial(addr.Network(), addr.String(), selfMade) })
+}
+
+func dialing(t testing.TB, dial func() (net.Conn, error)) *http1 {
+	c := &http1{dial: dial}
 	t.Cleanup(func() {
 		if c.conn != nil {
 			_ = c.conn.Close()
@@ -123,7 +135,7 @@ func (c *http1) ask(t testing.TB, request string) answer {
 func (c *http1) send(t testing.TB, request, content string) answer {
 	t.Helper()
 	if c.conn == nil {
-		conn, err := net.Dial(c.addr.Network(), c.addr.String())
+		conn, err := c.dial()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,20 +169,17 @@ func (c *http1) send(t testing.TB, request, content string) answer {
 }
 
 // http2 does the same in HTTP/2, where requests have no text.
-type http2 struct {
-	addr   net.Addr
-	client *http.Client
-}
+type http2 struct{ client *http.Client }
 
-func newHTTP2(t testing.TB, addr net.Addr) *http2 {
+func newHTTP2(t testing.TB, addr net.Addr) client {
 	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, DisableCompression: true, //nolint:gosec // self-made
+		TLSClientConfig: selfMade.Clone(), ForceAttemptHTTP2: true, DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http2{addr, &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &http2{&http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 func (c *http2) ask(t testing.TB, request string) answer {
@@ -209,11 +218,7 @@ func newSite(t testing.TB, dir string, args ...string) *site {
 	s := &site{}
 	for _, way := range ways {
 		addr, _ := startCounted(t, slices.Concat([]string{"--path", dir}, way.args, args)...)
-		if way.http2 {
-			s.clients = append(s.clients, newHTTP2(t, addr))
-		} else {
-			s.clients = append(s.clients, newHTTP1(t, addr))
-		}
+		s.clients = append(s.clients, way.client(t, addr))
 	}
 	return s
 }
@@ -225,7 +230,7 @@ func (s *site) ask(t testing.TB, request string) answer {
 	only1 := len(words) < 3 || words[2] != "HTTP/1.1" || words[0] == "CONNECT" || words[1][0] != '/' && words[1] != "*"
 	var first answer
 	for i, c := range s.clients {
-		if ways[i].http2 && only1 {
+		if _, is2 := c.(*http2); is2 && only1 {
 			continue
 		}
 		got := c.ask(t, request)
@@ -277,10 +282,7 @@ func TestMemoryAnswers(t *testing.T) {
 	dir := datedDirectory(t, map[string]string{"a.txt": digits, "index.html": "start"})
 	for _, way := range ways {
 		addr, calls := startCounted(t, slices.Concat([]string{"--path", dir}, way.args)...)
-		c := client(newHTTP1(t, addr))
-		if way.http2 {
-			c = newHTTP2(t, addr)
-		}
+		c := way.client(t, addr)
 		const times = 20
 		for range times {
 			for _, request := range []string{"GET /a.txt HTTP/1.1", "GET / HTTP/1.1", "HEAD /a.txt HTTP/1.1", "GET /a.txt HTTP/1.1\nRange: bytes=0-1"} {
@@ -643,5 +645,67 @@ func TestPaths(t *testing.T) {
 				t.Errorf("GET %s shows what is hidden: %q", tt.path, res.body)
 			}
 		})
+	}
+}
+
+// TestSingleFile serves one file at the root and at its own name.
+func TestSingleFile(t *testing.T) {
+	dir := datedDirectory(t, map[string]string{"the report.txt": digits, "other.txt": "other"})
+	s := newSite(t, filepath.Join(dir, "the report.txt"))
+	tests := []struct {
+		path        string
+		status      int
+		disposition string
+	}{
+		{"/", 200, `inline; filename="the report.txt"`},
+		{"/the%20report.txt", 200, ""},
+		{"/the%20report.txt/", 404, ""},
+		{"/other.txt", 404, ""},
+		{"/nothing", 404, ""},
+		{"//", 200, `inline; filename="the report.txt"`},
+	}
+	for _, tt := range tests {
+		for range 2 {
+			res := s.get(t, tt.path)
+			if res.StatusCode != tt.status || tt.status == 200 && res.body != digits {
+				t.Errorf("GET %s = %d %q, want %d", tt.path, res.StatusCode, res.body, tt.status)
+			}
+			if got := res.Header.Get("Content-Disposition"); got != tt.disposition {
+				t.Errorf("GET %s: Content-Disposition %q, want %q", tt.path, got, tt.disposition)
+			}
+		}
+	}
+}
+
+// TestFileShrinks cuts a file while it is sent: whatever the version of HTTP, the client must see that it is not whole.
+func TestFileShrinks(t *testing.T) {
+	const size = 64 << 20 // more than socket buffers hold
+	dir := t.TempDir()
+	file := filepath.Join(dir, "big")
+	addr, _ := startCounted(t, "--path", dir, "--tls")
+	for _, version2 := range []bool{true, false} {
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(file, size); err != nil {
+			t.Fatal(err)
+		}
+		transport := newHTTP2(t, addr).(*http2).client.Transport.(*http.Transport)
+		transport.ForceAttemptHTTP2 = version2
+		res, err := (&http.Client{Transport: transport}).Get("https://" + addr.String() + "/big")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (res.ProtoMajor == 2) != version2 {
+			t.Fatalf("answered in %s", res.Proto)
+		}
+		if err := os.Truncate(file, 10); err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if res.ContentLength != size || n >= size || err == nil {
+			t.Errorf("%s: %d of %d bytes, %v, want fewer and an error", res.Proto, n, res.ContentLength, err)
+		}
 	}
 }

@@ -239,8 +239,8 @@ func converse(t *testing.T, e *example, text string) {
 	t.Helper()
 	var there, back []string
 	for i, port := range e.ports {
-		documented, real := "127.0.0.1:"+port, e.Addrs()[i].String()
-		there, back = append(there, documented, real), append(back, real, documented)
+		documented, bound := "127.0.0.1:"+port, e.Addrs()[i].String()
+		there, back = append(there, documented, bound), append(back, bound, documented)
 	}
 	for session := range strings.SplitSeq(text, "$ ") {
 		if session == "" {

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -40,7 +39,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if f.guards.proxies.trusts(peer) {
 		scheme = f.guards.proxies.scheme(peer, scheme, r.Header["X-Forwarded-Proto"])
-		r = r.WithContext(proxy.Trust(r.Context(), hostname(r.RemoteAddr)))
+		name := "" // of a unix socket
+		if peer.IsValid() {
+			name = peer.String()
+		}
+		r = r.WithContext(proxy.Trust(r.Context(), name))
 	} else {
 		dropForwarded(r.Header)
 	}
@@ -193,9 +196,9 @@ type serverLog struct{ log *slog.Logger }
 
 // Write implements io.Writer for a log.Logger, which calls it once a message.
 func (s serverLog) Write(p []byte) (int, error) {
-	text := string(bytes.TrimSpace(p))
+	text := strings.TrimSpace(string(p))
 	level := slog.LevelWarn
-	for _, noise := range []string{"http: TLS handshake error", "http2: server connection error", "http2: server: error reading preface"} {
+	for _, noise := range []string{"http: TLS handshake error", "http2: server", "http2: received GOAWAY"} {
 		if strings.HasPrefix(text, noise) {
 			level = slog.LevelDebug
 		}

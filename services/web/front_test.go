@@ -149,7 +149,9 @@ func TestControllerReachesTheServer(t *testing.T) {
 func TestServerLogLevels(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"http: TLS handshake error from 127.0.0.1:1: EOF\n", `level=DEBUG msg="http: TLS handshake error from 127.0.0.1:1: EOF"`},
-		{"http2: server connection error from 127.0.0.1:1: connection error: PROTOCOL_ERROR", `level=DEBUG msg="http2: server connection error`},
+		{"http2: server connection error from 127.0.0.1:1: connection error: COMPRESSION_ERROR", `level=DEBUG msg="http2: server connection`},
+		{"http2: received GOAWAY [FrameHeader GOAWAY len=8], starting graceful shutdown", `level=DEBUG msg="http2: received GOAWAY`},
+		{"http2: panic serving 127.0.0.1:1: boom", `level=WARN msg="http2: panic serving`},
 		{"http: Accept error: too many open files; retrying in 5ms", `level=WARN msg="http: Accept error`},
 	}
 	for _, tt := range tests {

@@ -43,6 +43,8 @@ func (g *guards) accessFlags(fs *pflag.FlagSet) {
 
 func (g *guards) check() error {
 	switch {
+	case g.minRate > 0 && time.Duration(g.stall) < time.Second:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--stall-timeout %v: less than 1s cuts off everybody", &g.stall), Suggestion: "--min-rate 0 lets clients be as slow as they like"}
 	case g.maxHeader < 1<<10:
 		return plugins.Usagef("--max-header %v: less than the 1KiB that every request needs", &g.maxHeader)
 	case g.maxConns < 0:

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,58 @@ func TestParseMount(t *testing.T) {
 			m, err := parseMount(tt.text)
 			if err != nil || m.host != tt.host || m.path != tt.path || m.kind != tt.kind || m.arg != tt.arg || !slices.Equal(m.options, tt.options) {
 				t.Errorf("parseMount(%q) = %+v, %v", tt.text, m, err)
+			}
+		})
+	}
+}
+
+func TestMountMistakes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("public", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, text, want string }{
+		{"no kind but a directory", "/=public", "did you mean static:public?"},
+		{"no kind but an upstream", "/api=http://127.0.0.1:9000", "did you mean proxy:http://127.0.0.1:9000?"},
+		{"a kind that is none", "/=statics:public", "there are static, proxy, redirect"},
+		{"no slash", "api=static:public", `write "/api=…" for a path, "api/=…" for all of a host`},
+		{"scheme", "http://example.org/=static:public", "a host goes without the scheme"},
+		{"port", "example.org:80/=static:public", "without a port"},
+		{"spaces around the sign", "/api = static:public", `kind " static": without spaces`},
+		{"space behind the comma", "/=static:public, compress", `option " compress": without spaces`},
+		{"comma at the end", "/=static:public,", "no option behind a comma"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := (&mountList{kinds: builtIn()}).Set(tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Set(%q) = %v, want %q", tt.text, err, tt.want)
+			}
+		})
+	}
+}
+
+// TestIdleOptions says when an option that needs another one is a mistake, and when it is for another mount.
+func TestIdleOptions(t *testing.T) {
+	dir := t.TempDir()
+	plain, upload := "/plain=static:"+dir, "/in=static:"+dir+",upload"
+	tests := []struct {
+		name    string
+		args    []string
+		mistake bool
+	}{
+		{"alone", []string{"--upload-overwrite"}, true},
+		{"no mount takes files", []string{"--upload-overwrite", "--mount", plain}, true},
+		{"one mount takes files", []string{"--upload-overwrite", "--mount", plain, "--mount", upload}, false},
+		{"a mount's own", []string{"--mount", upload, "--mount", plain + ",upload-overwrite"}, true},
+		{"all but one", []string{"--upload", "--upload-overwrite", "--mount", upload, "--mount", plain + ",upload=false"}, false},
+		{"realm alone", []string{"--auth-realm", "x"}, true},
+		{"realm of a mount", []string{"--mount", plain + ",auth-realm=x"}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := made(t, tt.args...)
+			if _, ok := errors.AsType[*plugins.UsageError](err); ok != tt.mistake || !ok && err != nil {
+				t.Errorf("%q: %v, want a mistake: %v", tt.args, err, tt.mistake)
 			}
 		})
 	}
@@ -121,6 +174,7 @@ func TestRouter(t *testing.T) {
 		{"[::2]:80", "/", "/"},
 		{".", "/", "/"},
 		{":", "/", "/"},
+		{strings.Repeat("a.", 40_000) + "example.org", "/", "/"},
 	}
 	for _, tt := range tests {
 		m := router.find(tt.host, tt.path)

@@ -15,7 +15,7 @@ import (
 func startSite(t *testing.T, args ...string) *http1 {
 	t.Helper()
 	addr, _ := startCounted(t, args...)
-	return newHTTP1(t, addr)
+	return newHTTP1(t, addr).(*http1)
 }
 
 // TestNoWayAroundAMount says that no spelling of a path gets from a mount that is nearer to the root what another one guards.
@@ -71,6 +71,65 @@ func TestSamePathOfTwoMounts(t *testing.T) {
 			res := c.ask(t, request)
 			if more := strings.Contains(request, "more"); res.body != want || (res.Header.Get("X-Which") == "more") != more {
 				t.Errorf("%s = %q, X-Which %q, want %q", request, res.body, res.Header.Get("X-Which"), want)
+			}
+		}
+	}
+}
+
+// TestHeadersOfAMount says that what every answer of a mount has is in every answer.
+func TestHeadersOfAMount(t *testing.T) {
+	dir := datedDirectory(t, map[string]string{"a.txt": digits, "page.html": "page", "dir/": ""})
+	s := newSite(t, dir, "--add-header", "X-Two: 1", "--add-header", "X-Two: 2", "--add-header", "Vary: Cookie", "--cache-control", "*.txt=no-cache",
+		"--cors", "--precompressed", "--mime-type", ".txt=text/x-test")
+	tag := s.get(t, "/a.txt").Header.Get("ETag")
+	tests := []struct {
+		request string
+		status  int
+		cache   string
+	}{
+		{"GET /a.txt HTTP/1.1", 200, "no-cache"},
+		{"HEAD /a.txt HTTP/1.1", 200, "no-cache"},
+		{"GET /a.txt HTTP/1.1\nOrigin: https://a.example", 200, "no-cache"},
+		{"GET /a.txt HTTP/1.1\nIf-None-Match: " + tag, 304, "no-cache"},
+		{"GET /a.txt HTTP/1.1\nRange: bytes=0-0", 206, "no-cache"},
+		{"GET /a.txt HTTP/1.1\nIf-Match: \"other\"", 412, "no-cache"},
+		{"GET /a.txt HTTP/1.1\nRange: bytes=99-", 416, ""},
+		{"GET /page.html HTTP/1.1", 200, ""},
+		{"GET /nothing HTTP/1.1", 404, ""},
+		{"GET /dir HTTP/1.1", 301, ""},
+		{"POST /a.txt HTTP/1.1\nContent-Length: 0", 405, ""},
+		{"OPTIONS /a.txt HTTP/1.1", 204, ""},
+		{"OPTIONS /a.txt HTTP/1.1\nOrigin: https://a.example\nAccess-Control-Request-Method: GET", 204, ""},
+	}
+	for _, tt := range tests {
+		res := s.ask(t, tt.request)
+		if res.StatusCode != tt.status || res.Header.Get("Cache-Control") != tt.cache {
+			t.Errorf("%q = %d, Cache-Control %q, want %d, %q", tt.request, res.StatusCode, res.Header.Get("Cache-Control"), tt.status, tt.cache)
+		}
+		if two := res.Header["X-Two"]; len(two) != 2 || two[0] != "1" || two[1] != "2" || res.Header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%q: X-Two %q, Access-Control-Allow-Origin %q", tt.request, two, res.Header.Get("Access-Control-Allow-Origin"))
+		}
+		if vary := res.Header["Vary"]; len(vary) == 0 || vary[0] != "Cookie" || tt.cache != "" && (len(vary) != 2 || vary[1] != "Accept-Encoding") {
+			t.Errorf("%q: Vary %q", tt.request, vary)
+		}
+	}
+	if got := s.get(t, "/a.txt").Header.Get("Content-Type"); got != "text/x-test" {
+		t.Errorf("Content-Type %q", got)
+	}
+}
+
+// TestCORS says which sites' scripts may read the answers.
+func TestCORS(t *testing.T) {
+	dir := datedDirectory(t, map[string]string{"a.txt": "a"})
+	s := newSite(t, dir, "--cors=https://A.example:443", "--cors=http://b.example:8080")
+	for origin, want := range map[string]string{
+		"https://a.example": "https://a.example", "http://b.example:8080": "http://b.example:8080", "http://a.example": "", "https://a.example.evil": "",
+		"http://b.example": "", "null": "", "": "",
+	} {
+		for range 2 {
+			res := s.get(t, "/a.txt", "Origin: "+origin)
+			if got := res.Header.Get("Access-Control-Allow-Origin"); got != want || res.Header.Get("Vary") != "Origin" {
+				t.Errorf("from %q: allowed %q, Vary %q, want %q", origin, got, res.Header.Get("Vary"), want)
 			}
 		}
 	}

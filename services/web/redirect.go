@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,7 +30,7 @@ func (m *redirectMount) Mount(_ context.Context, at Place, _ *plugins.Env) (http
 	switch m.status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 	default:
-		return nil, plugins.Usagef("status=%d: not 301, 302, 303, 307 or 308", m.status)
+		return nil, plugins.Usagef("option status=%d: not 301, 302, 303, 307 or 308", m.status)
 	}
 	target, err := url.Parse(at.Arg)
 	local := err == nil && target.Scheme == "" && target.Host == "" && strings.HasPrefix(target.Path, "/") && !strings.HasPrefix(target.Path, "//")
@@ -72,7 +73,9 @@ func (s *site) checkRedirects() error {
 				break
 			}
 			if at = s.router.find(at.host, r.to.Path); at == m {
-				return plugins.Usagef("%s: %s leads back to where it comes from", m.spec.name(), r.to.Path)
+				return &plugins.UsageError{
+					Reason: fmt.Sprintf("%s: %s leads back to where it comes from", m.spec.name(), r.to.Path), Suggestion: "mount something else at " + r.to.Path,
+				}
 			}
 		}
 	}

@@ -25,10 +25,13 @@ func (t *router) add(m *mount) {
 	t.hosts[m.host] = list
 }
 
+// maxHost is more than a name with its port can have (RFC 1035 section 2.3.4). A longer one could have dots to no end.
+const maxHost = 264
+
 // find returns the mount of a host, as it stands in a request, with the longest path that the request's is below. The mounts
 // of the very host come before those of a name with a star, and these before the ones for any host. It is nil if there is none.
 func (t *router) find(host, path string) *mount {
-	if t.named {
+	if t.named && len(host) <= maxHost {
 		host = hostname(host)
 		if m := below(t.hosts[host], path); m != nil && host != "" {
 			return m

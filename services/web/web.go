@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -153,7 +154,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open}}
+	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open, Path: o.routePrefix}}
 	if err := o.openSite(ctx, s); err != nil {
 		s.close()
 		return nil, err
@@ -213,12 +214,20 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 		root := mountSpec{kind: "static", arg: o.path.path(), typed: o.path.name()}
 		specs = append([]mountSpec{root}, specs...)
 	}
+	if err := o.checkStatic(specs); err != nil {
+		return err
+	}
+	for _, flags := range []*pflag.FlagSet{o.staticFlags, o.commonFlags} {
+		if err := checkIdle(specs, flags); err != nil {
+			return err
+		}
+	}
 	for i := range specs {
 		spec := &specs[i]
 		spec.path = o.routePrefix + spec.path
 		m, err := o.makeMount(ctx, spec, s.env)
 		if err != nil {
-			return blame(spec, err)
+			return err
 		}
 		for _, other := range s.mounts {
 			if other.host == m.host && other.path == m.path {
@@ -231,16 +240,17 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 	return s.checkRedirects()
 }
 
-// blame says which option an error is about.
-func blame(spec *mountSpec, err error) error {
-	var usage *plugins.UsageError
-	switch {
-	case errors.As(err, &usage) && spec.given == "":
-		return err
-	case errors.As(err, &usage):
-		return spec.blame(usage)
+// checkStatic refuses options for files where there are none.
+func (o *options) checkStatic(specs []mountSpec) (err error) {
+	if slices.ContainsFunc(specs, func(m mountSpec) bool { return m.kind == "static" }) {
+		return nil
 	}
-	return fmt.Errorf("%s: %w", spec.name(), err)
+	o.staticFlags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed && err == nil {
+			err = &plugins.UsageError{Reason: fmt.Sprintf("--%s: there is no mount of files that it could be about", f.Name), Suggestion: "add --path DIR or a --mount of the kind static"}
+		}
+	})
+	return err
 }
 
 func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.Env) (*mount, error) {
@@ -254,7 +264,7 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	}
 	maker.Flags(flags)
 	if err := spec.apply(flags, defaults); err != nil {
-		return nil, err
+		return nil, spec.blame(err)
 	}
 	if o.live && spec.kind == "static" {
 		if err := flags.Set("memory", "0"); err != nil { // a browser comes back within milliseconds of a change
@@ -267,8 +277,9 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 		return nil, err
 	}
 	header := own.header()
-	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}, env); err != nil {
-		return nil, err
+	at := Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}
+	if m.inner, err = maker.Mount(ctx, at, env); err != nil {
+		return nil, spec.blame(err)
 	}
 	m.handler = own.wrap(m.inner, header, m.users, env)
 	if files, ok := m.inner.(*static.Handler); ok && own.plain() {
@@ -313,7 +324,7 @@ func (o *options) bind(ctx context.Context, s *site) error {
 		if err != nil {
 			return err
 		}
-		if o.tls.redirects() {
+		if o.tls.redirectHTTP {
 			s.plain.listeners = append(s.plain.listeners, l)
 		} else {
 			s.main.listeners = append(s.main.listeners, l)

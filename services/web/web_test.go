@@ -178,6 +178,7 @@ func TestMakeErrors(t *testing.T) {
 	}{
 		{"missing directory", []string{"--path", "x"}, `--path "x": no such directory`},
 		{"below a file", []string{"--path", "a.txt/x"}, `--path "a.txt/x": not a directory`},
+		{"missing password file", []string{"--path", "a.txt", "--auth", "x"}, `--auth "x": no such file or directory`},
 		{"log in a missing directory", []string{"--access-log", "x/log"}, `--access-log "x/log": `},
 	}
 	for _, tt := range tests {

@@ -124,11 +124,12 @@ func (c *conn) failed(failure any) bool {
 // first returns the connection as the http.Server is to have it, with a request for it, or nil if there is none.
 func (c *conn) first() net.Conn {
 	if c.tls != nil {
-		if err := c.shakeHands(); err != nil {
+		h2, err := c.shakeHands()
+		if err != nil {
 			c.explainHandshake(err)
 			return nil
 		}
-		if c.tls.ConnectionState().NegotiatedProtocol == "h2" {
+		if h2 {
 			c.state.Store(handed)
 			return c.tls
 		}
@@ -142,14 +143,19 @@ func (c *conn) first() net.Conn {
 	return c
 }
 
-func (c *conn) shakeHands() error {
+// shakeHands tells whether HTTP/2 is spoken under TLS. The state of TLS is large and must not lie on the stack of a connection
+// that waits for requests.
+func (c *conn) shakeHands() (h2 bool, err error) {
 	ctx := context.Background()
 	if limit := c.lane.config.HeaderTimeout; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	return c.tls.HandshakeContext(ctx)
+	if err := c.tls.HandshakeContext(ctx); err != nil {
+		return false, err
+	}
+	return c.tls.ConnectionState().NegotiatedProtocol == "h2", nil
 }
 
 // explainHandshake answers those who speak HTTP without TLS.

@@ -86,6 +86,7 @@ type record struct {
 	sides    codingSet // of the variants, those that are files
 	made     codingSet // and those that we made
 	info     fs.FileInfo
+	sideInfo [codings]fs.FileInfo
 
 	checked    atomic.Int64 // when the disk was last asked, on the cache's clock
 	used       atomic.Int64
@@ -199,10 +200,18 @@ func (h *Handler) remember(t *tree, res *resource, now time.Duration, before *re
 	rec := &record{cost: recordOverhead}
 	rec.checked.Store(int64(now))
 	rec.used.Store(int64(now))
-	if res.file == nil || res.info.Size() > t.hot.largest || !t.hot.settled(res.info) {
+	if res.file == nil || res.info.Size() > t.hot.largest {
 		return rec, nil
 	}
-	if before.holds(res.info) && !h.config.Options.Precompressed {
+	if !t.hot.settled(res.info) {
+		rec.checked.Add(int64(tick - lookAgain)) // it may be for memory soon
+		return rec, nil
+	}
+	holds, err := before.holds(t, res, &h.config.Options)
+	if err != nil {
+		return nil, err
+	}
+	if holds {
 		before.checked.Store(int64(now))
 		return before, nil
 	}
@@ -218,9 +227,24 @@ func (h *Handler) remember(t *tree, res *resource, now time.Duration, before *re
 	return rec, nil
 }
 
-// holds says whether the file is as the record was made of it.
-func (r *record) holds(info fs.FileInfo) bool {
-	return r != nil && r.info != nil && sameState(r.info, info)
+// holds says whether the file and its side files are as the record was made of them.
+func (r *record) holds(t *tree, res *resource, o *Options) (bool, error) {
+	if r == nil || r.info == nil || !sameState(r.info, res.info) {
+		return false, nil
+	}
+	for c, known := range r.sideInfo {
+		side, info, err := t.side(res, coding(c), o)
+		if err != nil {
+			return false, err
+		}
+		if side != nil {
+			_ = side.Close() // it was only looked at
+		}
+		if (info == nil) != (known == nil) || info != nil && !sameState(info, known) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // fill makes the variants of a file: as it is, in the codings of its side files, and in those that we make. With a side file
@@ -237,11 +261,12 @@ func (h *Handler) fill(t *tree, rec *record, res *resource, body []byte) error {
 		case err != nil:
 			return err
 		case info != nil && packed == nil:
-			rec.variants = nil
+			rec.variants, rec.info = nil, nil
 			return nil
 		case packed != nil:
 			v.info = info
 			rec.sides |= 1 << c
+			rec.sideInfo[c] = info
 			h.addVariant(rec, &v, packed)
 			continue
 		}

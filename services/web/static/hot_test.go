@@ -108,8 +108,10 @@ func TestOneLooksAgain(t *testing.T) {
 	if r.usable(lookAgain) || !r.usable(lookAgain) || !r.usable(tooOld-1) {
 		t.Error("not one reader alone looks again")
 	}
-	if r.usable(tooOld) || r.usable(tooOld) {
-		t.Error("a record is used that is too old")
+	for range 2 {
+		if r.usable(tooOld) {
+			t.Error("a record is used that is too old")
+		}
 	}
 }
 
@@ -231,6 +233,52 @@ func TestPrivateNotFromMemory(t *testing.T) {
 	later.Store(true)
 	clock.advance(time.Second)
 	check("/later.pem", 404)
+
+	// As after a --chroot, the path that was opened leads nowhere.
+	if err := os.Rename(dir, dir+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	clock.advance(time.Second)
+	check("/dir/up/a.txt", 200)
+	for _, path := range []string{"/key.pem", "/link.pem", "/here/here/link.pem", "/dir/up/up/", "/later.pem"} {
+		check(path, 404)
+	}
+}
+
+// TestSideFilesChange says that side files are looked at again as the file itself is.
+func TestSideFilesChange(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.html")
+	h, clock := hotHandler(t, dir, func(c *Config) { c.Options.Precompressed = true })
+	ask := func(want string) {
+		t.Helper()
+		clock.advance(time.Second)
+		for range 2 {
+			a, ok := h.Hot(t.Context(), &HotRequest{Path: []byte("/a.html"), AcceptEncoding: []byte("gzip, br")})
+			if !ok || string(a.Body) != want {
+				t.Errorf("hot = %v %q, want %q", ok, a.Body, want)
+			}
+		}
+	}
+	write(t, file, "plain")
+	ask("plain")
+	write(t, file+".gz", "gzip one")
+	ask("gzip one")
+	first := h.tree.Load().hot.get([]byte("a.html"))
+	ask("gzip one")
+	if h.tree.Load().hot.get([]byte("a.html")) != first {
+		t.Error("read again though nothing has changed")
+	}
+	write(t, file+".gz", "gzip two")
+	ask("gzip two")
+	write(t, file+".br", "brotli")
+	ask("brotli")
+	for _, suffix := range []string{".br", ".gz"} {
+		if err := os.Remove(file + suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("plain")
 }
 
 // TestMemoryIsBounded sends a crawler over 20,000 files while a few others are asked for again and again.
@@ -504,7 +552,7 @@ func TestFileChanges(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	n := 1
-	for range 3 {
+	for range 2 {
 		for _, i := range random.Perm(len(changes)) {
 			for range 1 + random.IntN(3) { // some changes come so fast that their times may be equal
 				step(n, changes[i])
@@ -565,4 +613,40 @@ func FuzzCachePattern(f *testing.F) {
 			t.Errorf("%q matches %q: %v, but %q: %v", text, name, a, rules.GetSlice(), b)
 		}
 	})
+}
+
+// TestHotAllocatesNothing is about the requests that a site has most of.
+func TestHotAllocatesNothing(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.html"), "plain")
+	write(t, filepath.Join(dir, "a.html.br"), "brotli")
+	h, _ := hotHandler(t, dir, func(c *Config) { c.Options.Precompressed = true })
+	tag := `"` + "other" + `"`
+	r := &HotRequest{Path: []byte("/a.html"), AcceptEncoding: []byte("gzip, deflate;q=0.5, BR;q=0.9, zstd"), IfNoneMatch: []byte(tag)}
+	ctx := t.Context()
+	allocations := testing.AllocsPerRun(1000, func() {
+		if a, ok := h.Hot(ctx, r); !ok || string(a.Body) != "brotli" {
+			t.Fatalf("%v %q", ok, a.Body)
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations for a request, want none", allocations)
+	}
+}
+
+// TestKeptSoon says that a file that has just been written is from memory as soon as it is settled.
+func TestKeptSoon(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.txt")
+	write(t, file, "a")
+	now := mustStat(t, file).ModTime()
+	h, _ := hotHandler(t, dir, nil)
+	cache := h.tree.Load().hot
+	cache.clock, cache.start = func() time.Time { return now }, now
+	for _, kept := range []bool{false, false, true} {
+		if got := hot(t, h, "/a.txt") != ""; got != kept {
+			t.Errorf("after %v: kept %v, want %v", cache.now(), got, kept)
+		}
+		now = now.Add(tick*3/4 + time.Millisecond)
+	}
 }

@@ -39,8 +39,11 @@ func (m *MIMETypes) Set(s string) error {
 	ending, value := "", s
 	if strings.HasPrefix(s, ".") {
 		var found bool
-		if ending, value, found = strings.Cut(s, "="); !found || len(ending) < 2 || strings.Contains(ending[1:], ".") {
+		switch ending, value, found = strings.Cut(s, "="); {
+		case !found || len(ending) < 2:
 			return errors.New("not of the form .md=text/plain")
+		case path.Ext(ending) != ending:
+			return fmt.Errorf("of a name only the last ending counts: %s", path.Ext(ending))
 		}
 	}
 	if t, _, err := mime.ParseMediaType(value); err != nil || !strings.Contains(t, "/") {

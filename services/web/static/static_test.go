@@ -173,28 +173,3 @@ func TestContentTypes(t *testing.T) {
 		}
 	}
 }
-
-func TestSingleFile(t *testing.T) {
-	dir := tree(t, map[string]string{"the report.txt": "report", "other.txt": "other"})
-	addr := server(t, newHandler(t, filepath.Join(dir, "the report.txt")))
-	tests := []struct {
-		path        string
-		status      int
-		disposition string
-	}{
-		{"/", 200, `inline; filename="the report.txt"`},
-		{"/the%20report.txt", 200, ""},
-		{"/the%20report.txt/", 404, ""},
-		{"/other.txt", 404, ""},
-		{"/nothing", 404, ""},
-	}
-	for _, tt := range tests {
-		res := get(t, addr, tt.path)
-		if res.StatusCode != tt.status || tt.status == 200 && res.body != "report" {
-			t.Errorf("GET %s = %d %q, want %d", tt.path, res.StatusCode, res.body, tt.status)
-		}
-		if got := res.Header.Get("Content-Disposition"); got != tt.disposition {
-			t.Errorf("GET %s: Content-Disposition %q, want %q", tt.path, got, tt.disposition)
-		}
-	}
-}

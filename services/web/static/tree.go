@@ -151,15 +151,23 @@ func (t *tree) stat(name string) (fs.FileInfo, error) {
 	if err != nil || t.private == nil {
 		return info, err
 	}
-	resolved, err := t.resolve(name)
-	if err == nil && t.isPrivate(resolved) {
+	path, err := t.realPath(name)
+	if err == nil && (t.private(path) || t.isPrivate(name)) {
 		err = notExist(name)
 	}
 	return info, err
 }
 
-// resolve returns the name without links of what a name leads to. filepath.EvalSymlinks cannot: after a --chroot the path of
-// the root is another.
+// realPath returns the absolute path, without links, of what a name leads to.
+func (t *tree) realPath(name string) (string, error) {
+	if path, err := filepath.EvalSymlinks(filepath.Join(t.path, name)); err == nil {
+		return path, nil // is several times as fast, but after a --chroot the path of the root may be another
+	}
+	resolved, err := t.resolve(name)
+	return filepath.Join(t.path, resolved), err
+}
+
+// resolve returns the name without links of what a name leads to.
 func (t *tree) resolve(name string) (string, error) {
 	const maxLinks = 40 // as in Linux
 	links, done := 0, "."
@@ -240,7 +248,8 @@ func (t *tree) side(res *resource, c coding, o *Options) (*os.File, fs.FileInfo,
 	case err != nil:
 		return nil, nil, err
 	case info.ModTime().Before(res.info.ModTime()):
-		return nil, nil, f.Close()
+		_ = f.Close() // it was only looked at
+		return nil, nil, nil
 	}
 	return f, info, nil
 }

@@ -334,12 +334,14 @@ func (t *tree) uploadDir(u *upload) (*os.Root, error) {
 	case !info.IsDir():
 		return nil, errNowhere
 	}
-	dir, err := t.resolve(u.dir)
-	if err != nil {
-		return nil, err
-	}
-	if t.isPrivate(path.Join(dir, u.name)) {
-		return nil, errName
+	if t.private != nil {
+		dir, err := t.realPath(u.dir)
+		if err != nil {
+			return nil, err
+		}
+		if t.private(filepath.Join(dir, u.name)) {
+			return nil, errName
+		}
 	}
 	return t.root.OpenRoot(u.dir)
 }
