@@ -170,7 +170,7 @@ func (c *conn) recordRefusal(answer []byte) {
 	code, _, _ := bytes.Cut(rest, []byte(" "))
 	status, ok := decimal(code)
 	_, body, whole := bytes.Cut(answer, []byte("\r\n\r\n"))
-	if !ok || !whole || !bytes.HasPrefix(version, []byte("HTTP/1.")) {
+	if !ok || !whole || status < 400 || !bytes.HasPrefix(version, []byte("HTTP/1.")) {
 		return
 	}
 	r := Request{Client: c.client, TLS: c.tls != nil}

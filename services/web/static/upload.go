@@ -40,6 +40,7 @@ type upload struct {
 	span      *contentRange // nil means the whole file
 	resumable bool          // what has come is kept when the client breaks off
 	replace   bool          // of what exists
+	instead   string        // the file beside it that it would be sent for, as a side file; "" if there is no such use of it
 	header    http.Header   // has the conditions
 
 	created bool        // nothing was replaced
@@ -123,7 +124,7 @@ func (h *Handler) newUpload(r *http.Request) (*upload, error) {
 		return nil, err
 	}
 	u.resumable = r.URL.RawQuery != "" && r.URL.Query().Has("upload")
-	u.header, u.replace = r.Header, h.config.Options.UploadOverwrite
+	u.header, u.replace, u.instead = r.Header, h.config.Options.UploadOverwrite, h.config.Options.insteadOf(u.name)
 	lines := r.Header.Values("Content-Range")
 	if len(lines) == 0 {
 		return u, nil
@@ -250,8 +251,23 @@ func (u *upload) mayReplace() bool {
 	return u.replace && strings.TrimSpace(u.header.Get("If-None-Match")) != "*"
 }
 
+// insteadOf returns the name of the file that one of this name may be sent for, "" if there is none.
+func (o *Options) insteadOf(name string) string {
+	for _, suffix := range sideSuffixes {
+		if file, ok := strings.CutSuffix(name, suffix); ok && o.Precompressed {
+			return file
+		}
+	}
+	return ""
+}
+
 // check looks at what has the name now, and sets created.
 func (u *upload) check(dir *os.Root) error {
+	if u.instead != "" && !u.replace {
+		if info, err := dir.Lstat(u.instead); err == nil && !info.IsDir() {
+			return errInstead
+		}
+	}
 	info, err := dir.Lstat(u.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		u.created = true
