@@ -17,6 +17,7 @@ import (
 // Run is one run of a program that measures. Before Main, Rounds and Seconds are what they are without options.
 type Run struct {
 	Dir
+	Memory  Dir    // one in memory, where the system has that: no disk decides about what is written there
 	Gtwistd string // the absolute path of what is measured
 	Rounds  int    // how often each figure is taken
 	Seconds int    // of load in each round
@@ -74,7 +75,12 @@ func (r *Run) run(ctx context.Context, prepare func(context.Context) ([]Group, e
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r.Dir = Dir(dir)
+	memory, err := os.MkdirTemp(inMemory(), "gtwistd-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(memory)
+	r.Dir, r.Memory = Dir(dir), Dir(memory)
 	groups, err := prepare(ctx)
 	if err != nil {
 		return err
@@ -89,6 +95,15 @@ func (r *Run) run(ctx context.Context, prepare func(context.Context) ([]Group, e
 	}
 	r.Table.Print(os.Stdout)
 	return nil
+}
+
+// inMemory is where Linux keeps files in memory, or empty.
+func inMemory() string {
+	const shared = "/dev/shm"
+	if info, err := os.Stat(shared); err != nil || !info.IsDir() {
+		return ""
+	}
+	return shared
 }
 
 // selected are all groups, or the one that has a name.
