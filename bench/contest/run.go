@@ -5,10 +5,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -137,7 +139,40 @@ func (r *Run) Load(ctx context.Context, kind, target string) (rate float64, err 
 	return rate, err
 }
 
-// put is the other side of Load. It prints the rate.
+// Press watches a server under a kind of load. What the load leaves open stays open until the server has been looked at: of
+// one that has a process for each connection, what ended ones did may be lost.
+func (r *Run) Press(ctx context.Context, pid int, kind, target string) (Result, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return Result{}, err
+	}
+	cmd := Pinned(ctx, LoadCore, self, "load", kind, target, fmt.Sprintf("%ds", r.Seconds))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return Result{}, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := Watch(pid, func() (rate float64, err error) {
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		_, err = fmt.Fscan(out, &rate)
+		return rate, err
+	})
+	in.Close()
+	if cmd.Process != nil {
+		if ended := cmd.Wait(); ended != nil {
+			err = ended // it has said why there is no rate
+		}
+	}
+	return result, err
+}
+
+// put is the other side of Load and Press. It prints the rate, and ends with its input.
 func (l Loads) put(kind, target, duration string) error {
 	lasts, err := time.ParseDuration(duration)
 	if err != nil {
@@ -148,8 +183,11 @@ func (l Loads) put(kind, target, duration string) error {
 		return fmt.Errorf("load %q: no such kind", kind)
 	}
 	rate, err := load(target, lasts)
-	if err == nil {
-		fmt.Println(rate)
+	if err != nil {
+		return err
 	}
+	fmt.Println(rate)
+	_, err = io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(l) // and with it the connections that a load keeps
 	return err
 }

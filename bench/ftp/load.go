@@ -51,8 +51,11 @@ func together(workers []worker, lasts time.Duration) (perSecond float64, err err
 	return float64(sum) / time.Since(begin).Seconds(), errors.Join(failures...)
 }
 
-// loggedIn lets clients work who have logged in before the time begins.
-func loggedIn(clients int, address string, lasts time.Duration, work func(s *session, client int, name string) worker) (perSecond float64, err error) {
+// crowd are the clients of one load. Their sessions stay open until the process ends.
+type crowd struct{ sessions []*session }
+
+// work lets clients work who have logged in before the time begins.
+func (c *crowd) work(clients int, address string, lasts time.Duration, begin func(s *session, client int, name string) worker) (perSecond float64, err error) {
 	where, err := parse(address)
 	if err != nil {
 		return 0, err
@@ -63,25 +66,25 @@ func loggedIn(clients int, address string, lasts time.Duration, work func(s *ses
 		if err != nil {
 			return 0, err
 		}
-		defer s.conn.Close()
+		c.sessions = append(c.sessions, s)
 		if err := s.prepare(); err != nil {
 			return 0, err
 		}
-		workers = append(workers, work(s, i, where.name))
+		workers = append(workers, begin(s, i, where.name))
 	}
 	return together(workers, lasts)
 }
 
 // retr takes a large file again and again: bytes per second.
-func retr(address string, lasts time.Duration) (perSecond float64, err error) {
-	return loggedIn(largeClients, address, lasts, func(s *session, _ int, name string) worker {
+func (c *crowd) retr(address string, lasts time.Duration) (perSecond float64, err error) {
+	return c.work(largeClients, address, lasts, func(s *session, _ int, name string) worker {
 		return func(received *atomic.Int64) error { return s.throw(name, largeBytes, received) }
 	})
 }
 
 // small takes a small file again and again: files per second.
-func small(address string, lasts time.Duration) (perSecond float64, err error) {
-	return loggedIn(smallClients, address, lasts, func(s *session, _ int, name string) worker {
+func (c *crowd) small(address string, lasts time.Duration) (perSecond float64, err error) {
+	return c.work(smallClients, address, lasts, func(s *session, _ int, name string) worker {
 		return func(files *atomic.Int64) error {
 			size := 0
 			err := s.read("RETR "+name, func(block []byte) { size += len(block) })
@@ -94,8 +97,8 @@ func small(address string, lasts time.Duration) (perSecond float64, err error) {
 }
 
 // list asks for a long listing again and again: listings per second.
-func list(address string, lasts time.Duration) (perSecond float64, err error) {
-	return loggedIn(1, address, lasts, func(s *session, _ int, name string) worker {
+func (c *crowd) list(address string, lasts time.Duration) (perSecond float64, err error) {
+	return c.work(1, address, lasts, func(s *session, _ int, name string) worker {
 		return func(listings *atomic.Int64) error {
 			lines := 0
 			err := s.read("LIST "+name, func(block []byte) { lines += bytes.Count(block, []byte("\n")) })
@@ -174,7 +177,7 @@ func (c source) encrypt(stream *tls.Conn, sent *atomic.Int64) error {
 
 // stor sends a large file again and again: bytes per second. The address ends with ?local=DIR, where the directory is on this
 // machine. What has arrived is looked at and removed there, which few servers let everybody do.
-func stor(address string, lasts time.Duration) (perSecond float64, err error) {
+func (c *crowd) stor(address string, lasts time.Duration) (perSecond float64, err error) {
 	where, err := parse(address)
 	if err != nil {
 		return 0, err
@@ -186,7 +189,7 @@ func stor(address string, lasts time.Duration) (perSecond float64, err error) {
 			return 0, err
 		}
 	}
-	return loggedIn(largeClients, address, lasts, func(s *session, client int, dir string) worker {
+	return c.work(largeClients, address, lasts, func(s *session, client int, dir string) worker {
 		n := 0
 		return func(sent *atomic.Int64) error {
 			n++

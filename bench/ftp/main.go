@@ -35,7 +35,8 @@ type bench struct {
 
 func main() {
 	b := &bench{Run: contest.Run{Rounds: 5, Seconds: 2}}
-	b.Main(contest.Loads{"retr": retr, "stor": stor, "small": small, "login": login, "list": list}, b.prepare)
+	var c crowd
+	b.Main(contest.Loads{"retr": c.retr, "stor": c.stor, "small": c.small, "login": login, "list": c.list}, b.prepare)
 }
 
 func (b *bench) prepare(ctx context.Context) ([]contest.Group, error) {

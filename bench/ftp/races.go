@@ -29,14 +29,13 @@ func (b *bench) race(ctx context.Context, r race, peers ...string) error {
 	peers = b.present(peers)
 	results, err := contest.Turns(b.Rounds, append(r.ours[:len(r.ours):len(r.ours)], peers...), func(name string) (contest.Result, error) {
 		return b.turn(ctx, name, r.setup, r.load != "login" && r.load != "list", func(p place) (contest.Result, error) {
-			return contest.Watch(p.pid, func() (float64, error) {
-				target := p.at(r.path)
-				if r.load == "stor" {
-					target += "?local=" + b.uploads()
-				}
-				rate, err := b.Load(ctx, r.load, target)
-				return rate / max(1, r.scale), err
-			})
+			target := p.at(r.path)
+			if r.load == "stor" {
+				target += "?local=" + b.uploads()
+			}
+			result, err := b.Press(ctx, p.pid, r.load, target)
+			result.Rate /= max(1, r.scale)
+			return result, err
 		})
 	})
 	if err != nil {
