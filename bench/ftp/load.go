@@ -52,7 +52,10 @@ func together(workers []worker, lasts time.Duration) (perSecond float64, err err
 }
 
 // crowd are the clients of one load. Their sessions stay open until the process ends.
-type crowd struct{ sessions []*session }
+type crowd struct {
+	large    int64 // the size of the large file
+	sessions []*session
+}
 
 // work lets clients work who have logged in before the time begins.
 func (c *crowd) work(clients int, address string, lasts time.Duration, begin func(s *session, client int, name string) worker) (perSecond float64, err error) {
@@ -78,7 +81,7 @@ func (c *crowd) work(clients int, address string, lasts time.Duration, begin fun
 // retr takes a large file again and again: bytes per second.
 func (c *crowd) retr(address string, lasts time.Duration) (perSecond float64, err error) {
 	return c.work(largeClients, address, lasts, func(s *session, _ int, name string) worker {
-		return func(received *atomic.Int64) error { return s.throw(name, largeBytes, received) }
+		return func(received *atomic.Int64) error { return s.throw(name, c.large, received) }
 	})
 }
 
@@ -197,18 +200,18 @@ func (c *crowd) stor(address string, lasts time.Duration) (perSecond float64, er
 			if err := s.store(name, content, sent); err != nil {
 				return err
 			}
-			return arrived(filepath.Join(local, filepath.Base(name)))
+			return arrived(filepath.Join(local, filepath.Base(name)), c.large)
 		}
 	})
 }
 
 // arrived says whether a file is there and whole, and removes it.
-func arrived(file string) error {
+func arrived(file string, size int64) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
 	}
-	if info.Size() != largeBytes {
+	if info.Size() != size {
 		return fmt.Errorf("%s: %d bytes arrived", file, info.Size())
 	}
 	return os.Remove(file)

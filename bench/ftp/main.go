@@ -35,7 +35,7 @@ type bench struct {
 
 func main() {
 	b := &bench{Run: contest.Run{Rounds: 5, Seconds: 2}}
-	var c crowd
+	c := crowd{large: largeBytes}
 	b.Main(contest.Loads{"retr": c.retr, "stor": c.stor, "small": c.small, "login": login, "list": c.list}, b.prepare)
 }
 
