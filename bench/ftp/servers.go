@@ -98,7 +98,7 @@ func (b *bench) command(name string, s setup, port string) ([]string, error) {
 		return append(program, "-n", "--pidfile=", "--logfile", b.ownLog(), "ftp", "--port", port, "--root", b.site), nil
 	}
 	args := []string{b.Gtwistd, "-n", "--pidfile=", "--logfile", b.ownLog(), "ftp",
-		"--port", "127.0.0.1:" + port, "--root", b.site, "--writable", "--xferlog", b.xferlog()}
+		"--listen", "tcp:" + port + ":interface=127.0.0.1", "--root", b.site, "--writable", "--xferlog", b.xferlog()}
 	if s.tls {
 		args = append(args, "--tls", "allow", "--certificate", b.File("cert.pem"), "--privkey", b.File("key.pem"))
 	}
