@@ -21,12 +21,13 @@ func (b *bench) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, peer := range append([]string{""}, peers...) {
-		if peer == "" && len(peers) > 0 {
-			continue
-		}
-		b.Table.Add(fmt.Sprintf("memory of each of %d idle sessions", idlers), contest.Rates(results.Rates("gtwistd"), "KiB"),
-			contest.Rates(results.Rates(peer), "KiB"), "at most 40 KiB; proportional set size; peer "+peer)
+	what := fmt.Sprintf("memory of each of %d idle sessions", idlers)
+	ours, remark := contest.Rates(results.Rates("gtwistd"), "KiB"), "at most 40 KiB; proportional set size"
+	if len(peers) == 0 {
+		b.Table.Add(what, ours, "", remark)
+	}
+	for _, peer := range peers {
+		b.Table.Add(what, ours, contest.Rates(results.Rates(peer), "KiB"), remark+"; peer "+peer)
 	}
 	return nil
 }

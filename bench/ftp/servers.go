@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gtwistd/gtwistd/bench/contest"
 )
@@ -26,8 +27,8 @@ type place struct {
 // at is the address of a file or directory there.
 func (p place) at(name string) string { return p.url.JoinPath(name).String() }
 
-// turn starts a server for a setup, lets visit see it at work, stops it and removes its logs and what was uploaded. It is an
-// error if it left no record of transfers that were made.
+// turn starts a server for a setup, lets visit see it at work, stops it and removes its logs and what was uploaded. If there
+// were transfers, it is an error that there is no record of them.
 func (b *bench) turn(ctx context.Context, name string, s setup, transfers bool, visit func(place) (contest.Result, error)) (r contest.Result, err error) {
 	addr, port, err := contest.FreeAddr()
 	if err != nil {
@@ -84,7 +85,7 @@ func (b *bench) ownLog() string  { return b.File("log/own.log") }
 
 // command is the command line of a server, after its configuration is written.
 func (b *bench) command(name string, s setup, port string) ([]string, error) {
-	program := b.peers[name]
+	program := slices.Clip(b.peers[name]) // what is appended is for one turn
 	switch name {
 	case "vsftpd":
 		return b.vsftpd(program, s, port)
