@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -196,31 +197,26 @@ func (s *session) transfer(command string, move func(*net.TCPConn) error) error 
 func (s *session) throw(name string, least int64, received *atomic.Int64) error {
 	before := received.Load()
 	err := s.transfer("RETR "+name, func(conn *net.TCPConn) error {
-		if s.tls != nil {
-			// All is said with the handshake: the server, who waits for the client's last word at the end, has it by then.
-			stream := tls.Client(counted{conn, received}, s.tls)
-			if err := errors.Join(stream.Handshake(), stream.CloseWrite()); err != nil {
-				return err
-			}
+		if s.tls == nil {
+			return contest.Discard(conn, received)
 		}
-		return contest.Discard(conn, received)
+		arriving := &records{Conn: conn, in: bufio.NewReaderSize(conn, 256<<10), received: received}
+		stream := tls.Client(arriving, s.tls)
+		if err := stream.Handshake(); err != nil {
+			return err
+		}
+		if err := arriving.discard(); err != nil {
+			return err
+		}
+		// Some wait for the client's word that it has understood, some are gone: either may be.
+		_ = stream.CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
+		return nil
 	})
 	if n := received.Load() - before; err == nil && n < least {
 		err = fmt.Errorf("%s: only %d bytes came", name, n)
 	}
 	return err
-}
-
-// counted adds up what is read.
-type counted struct {
-	net.Conn
-	received *atomic.Int64
-}
-
-func (c counted) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.received.Add(int64(n))
-	return n, err
 }
 
 // read takes what comes for a command, a block at a time.
