@@ -65,6 +65,7 @@ func TestRefusals(t *testing.T) {
 		{"a large body counts for nothing", post("/p", strings.Repeat("b", 5000)), 200, "", ""},
 		{"huge", huge, 431, large, ""},
 		{"a TLS handshake", "\x16\x03\x01\x02\x00", 400, "this port speaks http without TLS\n", `"\x16\x03\x01\x02\x00" "" ""`},
+		{"a long TLS handshake", "\x16" + strings.Repeat("x", 500), 400, "this port speaks http without TLS\n", `"\x16` + strings.Repeat("x", 63) + `" "" ""`},
 	}
 	for _, before := range []string{"", getHot, get("/other")} {
 		for _, tt := range tests {

@@ -136,7 +136,12 @@ func TestStopWaitsForAnswer(t *testing.T) {
 		return hot(r)
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
+		switch r.URL.Path {
+		case "/hold": // it came before net/http was done with the first, and has been seen by it
+			hold()
+			_, _ = io.WriteString(w, hotBody)
+			return
+		case "/slow":
 			hold()
 		}
 		echo(w, r)

@@ -100,6 +100,9 @@ func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error
 	return max(0, n-int64(head)), err
 }
 
+// maxForeign is how much the access log is told of what is no HTTP.
+const maxForeign = 64
+
 // reject tells the client why its request is not taken, and ends the connection.
 func (c *conn) reject(status int, reason string) error {
 	reason += "\n"
@@ -110,6 +113,9 @@ func (c *conn) reject(status int, reason string) error {
 	if c.lane.config.Record != nil {
 		c.request = Request{Client: c.client, TLS: c.tls != nil}
 		line, _, _ := bytes.Cut((*c.buf)[c.r:c.w], []byte("\n"))
+		if status == http.StatusBadRequest {
+			line = line[:min(len(line), maxForeign)]
+		}
 		c.request.parseLine(bytes.TrimSuffix(line, []byte("\r")))
 		c.lane.config.Record(&c.request, status, int64(max(0, n-len(head))), c.lane.now(), 0)
 	}
