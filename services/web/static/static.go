@@ -101,6 +101,26 @@ func New(c Config) (*Handler, error) {
 	return h, nil
 }
 
+// openTree opens the path. If there are to be uploads it must take them.
+func (c *Config) openTree() (*tree, error) {
+	t, err := openPath(c.Path, c.Private)
+	if err != nil {
+		return nil, err
+	}
+	t.hot = newHotCache(int64(c.Options.Memory), time.Now)
+	if t.hot != nil {
+		t.shelf = newShelf()
+	}
+	if !c.Options.Upload {
+		return t, nil
+	}
+	if err := t.checkUpload(); err != nil {
+		_ = t.root.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
 // Path returns the path as it was given, which may be a link.
 func (h *Handler) Path() string { return h.config.Path }
 
