@@ -52,7 +52,8 @@ type mount struct {
 	handler    http.Handler // with what the common options add
 	inner      http.Handler // the kind's own
 	users      plugins.Users
-	files      *static.Handler // nil if its answers cannot come from memory
+	guard      func(http.Handler) http.Handler // puts the common options around a handler
+	files      *static.Handler                 // nil if its answers cannot come from memory
 }
 
 func (m *mount) place() string {
@@ -113,6 +114,7 @@ func (s *site) Serve(ctx context.Context) error {
 // watch lets browsers be told when something below a static mount changes.
 func (s *site) watch(prefix string) (err error) {
 	c := live.Config{Base: prefix, Private: s.env.Private, Log: s.env.Log}
+	c.Guard = func(events http.Handler) http.Handler { return s.guardAt(prefix+"/", events) }
 	for _, m := range s.mounts {
 		files, ok := m.inner.(*static.Handler)
 		if !ok {
@@ -131,6 +133,21 @@ func (s *site) watch(prefix string) (err error) {
 	}
 	s.live, err = live.New(c)
 	return err
+}
+
+// guardAt puts around a handler what is around the mount that a path belongs to.
+func (s *site) guardAt(path string, h http.Handler) http.Handler {
+	guarded := map[*mount]http.Handler{}
+	for _, m := range s.mounts {
+		guarded[m] = m.guard(h)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m := s.router.find(r.Host, path); m != nil {
+			guarded[m].ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // challenged puts the answers to an ACME authority before a handler.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -281,7 +282,8 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	if m.inner, err = maker.Mount(ctx, at, env); err != nil {
 		return nil, spec.blame(err)
 	}
-	m.handler = own.wrap(m.inner, header, m.users, env)
+	m.guard = func(next http.Handler) http.Handler { return own.wrap(next, header, m.users, env) }
+	m.handler = m.guard(m.inner)
 	if files, ok := m.inner.(*static.Handler); ok && own.plain() {
 		m.files = files
 	}
