@@ -283,7 +283,7 @@ func TestSideFilesChange(t *testing.T) {
 
 // TestMemoryIsBounded sends a crawler over 20,000 files while a few others are asked for again and again.
 func TestMemoryIsBounded(t *testing.T) {
-	const files = 20_000
+	const files = 4000 // several times what there is room for
 	dir := t.TempDir()
 	for i := range files {
 		name := filepath.Join(dir, fmt.Sprint(i))
@@ -523,7 +523,7 @@ func TestFileChanges(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
 	var fromMemory, fromDisk atomic.Int64
-	for range 4 {
+	for range 2 { // as many as see a change apart; each keeps a processor busy
 		readers.Go(func() {
 			for ctx.Err() == nil {
 				asked := time.Now()

@@ -37,11 +37,22 @@ func (c *counting) Do(ctx context.Context, fn func() error) error {
 func large(t *testing.T, n int, pool *counting) *Handler {
 	t.Helper()
 	dir := t.TempDir()
-	for i := range n {
+	fill(t, dir, 0, n)
+	return handlerOf(t, dir, pool)
+}
+
+// fill makes the files from one number up to another.
+func fill(t *testing.T, dir string, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("file-%05d.txt", i)), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func handlerOf(t *testing.T, dir string, pool *counting) *Handler {
+	t.Helper()
 	h, err := New(Config{Path: dir, Pool: pool, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -58,8 +69,11 @@ func aborts(h http.Handler, w http.ResponseWriter, r *http.Request) (aborted boo
 }
 
 func TestLargeListingIsWhole(t *testing.T) {
+	dir, made := t.TempDir(), 0
 	for _, n := range []int{batch - 1, batch, 2*batch - 1, 2 * batch, 2*batch + 1} {
-		h := large(t, n, &counting{})
+		fill(t, dir, made, n)
+		made = n
+		h := handlerOf(t, dir, &counting{})
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 		got := strings.Count(w.Body.String(), `<tr class="text"><th scope="row"><a href="./file-`)
