@@ -29,11 +29,11 @@ const mountsIntro = `A site is a list of mounts. Each --mount says what is serve
   HOST  only for clients that ask for this name, such as example.org, or *.example.org for all names below it
   KIND  one of those below
   ARG  what the kind needs: a directory, a URL
-  NAME=VALUE  a setting of this mount alone; one that is on or off needs no value. Repeatable ones may come several times
+  NAME=VALUE  an option of this mount alone; one that is on or off needs no value. Repeatable ones may come several times
   \  before a ":", "=", "," or "\" that is meant literally
 
---path DIR is short for --mount /=static:DIR. Options of the service with the name of a setting, such as --compress or --auth, count for
-every mount that does not set it, if its kind has it.
+--path DIR is short for --mount /=static:DIR. Options of the service that mounts have too, such as --compress or --auth, count for
+every mount that does not set its own, if its kind has it.
 `
 
 const mountExamples = `  --mount /=static:public --mount /api=proxy:http://127.0.0.1:9000
@@ -60,5 +60,5 @@ func kindSections(kinds []Kind) []plugins.Section {
 	}
 	every := newFlagSet()
 	new(common).flags(every)
-	return append(list, plugins.Section{Heading: "Settings of every kind", Settings: every})
+	return append(list, plugins.Section{Heading: "Options of every kind", Settings: every})
 }

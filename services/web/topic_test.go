@@ -37,7 +37,7 @@ func TestMountsTopic(t *testing.T) {
 		settings[section.Heading] = section.Settings
 	}
 	for heading, setting := range map[string]string{
-		"Kind static": "index", "Kind proxy": "upstream", "Kind redirect": "status", "Kind clock": "zone", "Settings of every kind": "auth",
+		"Kind static": "index", "Kind proxy": "upstream", "Kind redirect": "status", "Kind clock": "zone", "Options of every kind": "auth",
 	} {
 		if fs := settings[heading]; fs == nil || fs.Lookup(setting) == nil {
 			t.Errorf("%s: no setting %s", heading, setting)

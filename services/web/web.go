@@ -292,6 +292,25 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 
 // bind opens the listeners.
 func (o *options) bind(ctx context.Context, s *site) error {
+	if err := o.bindMain(ctx, s); err != nil {
+		return err
+	}
+	for _, spec := range o.tls.http {
+		l, err := s.env.Listen(ctx, spec)
+		if err != nil {
+			return err
+		}
+		to := &s.main
+		if o.tls.redirectHTTP {
+			to = &s.plain
+		}
+		to.listeners = append(to.listeners, l)
+	}
+	return nil
+}
+
+// bindMain opens what --port and --listen name.
+func (o *options) bindMain(ctx context.Context, s *site) error {
 	listen := s.env.Listen
 	if s.tls != nil {
 		listen = func(ctx context.Context, spec string) (net.Listener, error) {
@@ -320,17 +339,6 @@ func (o *options) bind(ctx context.Context, s *site) error {
 			return suggestAuto(err)
 		}
 		s.main.listeners = append(s.main.listeners, l)
-	}
-	for _, spec := range o.tls.http {
-		l, err := s.env.Listen(ctx, spec)
-		if err != nil {
-			return err
-		}
-		if o.tls.redirectHTTP {
-			s.plain.listeners = append(s.plain.listeners, l)
-		} else {
-			s.main.listeners = append(s.main.listeners, l)
-		}
 	}
 	return nil
 }
