@@ -144,12 +144,7 @@ func TestArchive(t *testing.T) {
 			if res.StatusCode != 200 || res.Header.Get("Content-Type") != contentType || res.Header.Get("Content-Disposition") != "attachment; filename=site."+format {
 				t.Fatalf("= %d, %v", res.StatusCode, res.Header)
 			}
-			got, want := unpack(t, format, res.body), maps.Clone(want)
-			if format == "zip" { // where a backslash would be the separator of a path to some
-				const odd = "site/sub/C:\\con <>|?*.txt"
-				want[strings.ReplaceAll(odd, `\`, "_")] = want[odd]
-				delete(want, odd)
-			}
+			got := unpack(t, format, res.body)
 			if names, wanted := slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)); !slices.Equal(names, wanted) {
 				t.Errorf("names\n%q, want\n%q", names, wanted)
 			}
