@@ -245,9 +245,7 @@ func why(f *pflag.Flag, err error) string {
 	case "int", "uint", "int64", "uint64":
 		return "not a whole number"
 	case "duration":
-		switch f.Value.(type) {
-		case *age, *plugins.Duration:
-		default:
+		if _, ours := f.Value.(*plugins.Duration); !ours {
 			return "not a duration such as 30s or 5m"
 		}
 	}

@@ -22,7 +22,7 @@ type options struct {
 	logfile       string
 	logFormat     choice
 	logLevel      string
-	logKeep       age
+	logKeep       plugins.Duration
 	logMaxSize    plugins.Size
 	logRotateSize plugins.Size
 	logCompress   bool
@@ -46,7 +46,7 @@ func newOptions() *options {
 	return &options{
 		grace:         plugins.Duration(30 * time.Second),
 		logFormat:     choice{"auto", []string{"auto", "text", "json", "console"}},
-		logKeep:       age(30 * 24 * time.Hour),
+		logKeep:       plugins.Duration(30 * 24 * time.Hour),
 		logMaxSize:    1 << 30,
 		logRotateSize: 100 << 20,
 		profiler:      choice{"cpu", []string{"cpu", "heap", "trace"}},

@@ -88,7 +88,7 @@ of the terminal.
 }
 
 func TestDefaultText(t *testing.T) {
-	size, none, day := plugins.Size(256), plugins.Size(0), age(30*24*time.Hour)
+	size, none, day := plugins.Size(256), plugins.Size(0), plugins.Duration(30*24*time.Hour)
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
 	for name, v := range map[string]pflag.Value{"size": &size, "none": &none, "age": &day} {
 		fs.Var(v, name, "")

@@ -189,8 +189,8 @@ func (r *runner) handle(ctx context.Context, name string) {
 	}
 }
 
-// reload reopens the logs, reads the certificates anew and lets every service read its files anew. It goes on after an error, so that one service
-// does not keep the others from reloading, and returns all errors.
+// reload reopens the logs, reads the certificates anew and lets every service read its files anew. It goes on after an error,
+// so that one service does not keep the others from reloading, and returns all errors.
 func (r *runner) reload(ctx context.Context) error {
 	if !r.reloads.TryLock() {
 		return errBusy

@@ -64,7 +64,14 @@ type Duration time.Duration
 func (d *Duration) Type() string { return "duration" }
 
 // String implements pflag.Value.
-func (d *Duration) String() string { return time.Duration(*d).String() }
+func (d *Duration) String() string {
+	const day = 24 * time.Hour
+	t := time.Duration(*d)
+	if t > 0 && t%day == 0 {
+		return strconv.FormatInt(int64(t/day), 10) + "d"
+	}
+	return t.String()
+}
 
 // Set implements pflag.Value.
 func (d *Duration) Set(s string) error {

@@ -46,21 +46,30 @@ func TestDuration(t *testing.T) {
 		in   string
 		want time.Duration
 		ok   bool
+		out  string
 	}{
-		{"30s", 30 * time.Second, true},
-		{"0", 0, true},
-		{"1h5m", 65 * time.Minute, true},
-		{"365d", 365 * 24 * time.Hour, true},
-		{"65536d", 0, false},
-		{"-1d", 0, false},
-		{"d", 0, false},
-		{"-1s", 0, false},
-		{"30", 0, false},
-		{"", 0, false},
+		{"30s", 30 * time.Second, true, "30s"},
+		{"0", 0, true, "0s"},
+		{"0d", 0, true, "0s"},
+		{"1h5m", 65 * time.Minute, true, "1h5m0s"},
+		{"36h", 36 * time.Hour, true, "36h0m0s"},
+		{"48h", 48 * time.Hour, true, "2d"},
+		{"365d", 365 * 24 * time.Hour, true, "365d"},
+		{"65536d", 0, false, ""},
+		{"-1d", 0, false, ""},
+		{"d", 0, false, ""},
+		{"-1s", 0, false, ""},
+		{"30", 0, false, ""},
+		{"30x", 0, false, ""},
+		{"", 0, false, ""},
 	} {
 		var d plugins.Duration
-		if err := d.Set(c.in); (err == nil) != c.ok || time.Duration(d) != c.want {
+		err := d.Set(c.in)
+		if (err == nil) != c.ok || time.Duration(d) != c.want {
 			t.Errorf("Duration.Set(%q) = %v, %v, want %v, ok %v", c.in, d, err, c.want, c.ok)
+		}
+		if err == nil && d.String() != c.out {
+			t.Errorf("Duration(%q).String() = %q, want %q", c.in, d.String(), c.out)
 		}
 	}
 }

@@ -43,15 +43,12 @@ type options struct {
 func (o *options) Flags(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&o.listen, "listen", o.listen,
 		"listen on this `ENDPOINT`, such as tcp:7007, udp:7007 or unix:/run/echo.sock; may be repeated")
-	fs.DurationVar(&o.idleTimeout, "idle-timeout", o.idleTimeout,
+	fs.Var((*plugins.Duration)(&o.idleTimeout), "idle-timeout",
 		"close a connection whose client neither sends nor takes its bytes for this `TIME`, such as 90s or 5m; 0 is never")
 }
 
 // Make implements plugins.Maker.
 func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, error) {
-	if o.idleTimeout < 0 {
-		return nil, plugins.Usagef("--idle-timeout %q: less than nothing", o.idleTimeout.String())
-	}
 	if len(o.listen) == 0 {
 		return nil, plugins.Usagef("--listen: no endpoint given")
 	}

@@ -190,3 +190,28 @@ func TestRefusedBeforeBody(t *testing.T) {
 		t.Errorf("status %d, close %v, want 403 for the last request of the connection", res.StatusCode, res.Close)
 	}
 }
+
+// deadlines is a ResponseWriter that knows the last deadline for reading.
+type deadlines struct {
+	http.ResponseWriter
+	read time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.read = t
+	return nil
+}
+
+// TestBodyThatIsWhole says that nothing is expected of a client any more that has sent its request: with a deadline it would
+// lose an answer that takes longer.
+func TestBodyThatIsWhole(t *testing.T) {
+	w := &deadlines{ResponseWriter: httptest.NewRecorder()}
+	g := &guards{minRate: 1, stall: plugins.Duration(time.Hour)}
+	r := g.watchBody(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("abc")))
+	if _, err := r.Body.Read(make([]byte, 1)); err != nil || w.read.IsZero() {
+		t.Errorf("Read = %v, deadline %v, want one", err, w.read)
+	}
+	if _, err := io.Copy(io.Discard, r.Body); err != nil || !w.read.IsZero() {
+		t.Errorf("Copy = %v, deadline %v, want none", err, w.read)
+	}
+}

@@ -101,7 +101,11 @@ func (b *body) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(by) // without it the connection has no deadlines, and no client
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case err == io.EOF:
+		// If it passed during the answer, net/http would take that for the client's leaving.
+		_ = b.control.SetReadDeadline(time.Time{})
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errSlow
 	}
 	return n, err

@@ -322,12 +322,7 @@ func (l *mountList) Append(s string) error { return l.Set(s) }
 // Replace implements pflag.SliceValue.
 func (l *mountList) Replace(list []string) error {
 	l.list = nil
-	for _, s := range list {
-		if err := l.Set(s); err != nil {
-			return err
-		}
-	}
-	return nil
+	return setEach(l, list)
 }
 
 // GetSlice implements pflag.SliceValue.

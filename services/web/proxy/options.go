@@ -54,19 +54,21 @@ type Options struct {
 
 // Flags binds the options to o and gives them their defaults.
 func (o *Options) Flags(fs *pflag.FlagSet) {
+	o.failTimeout, o.connectTimeout, o.keepAlive = 10*time.Second, 5*time.Second, 4*time.Second
+	o.answerTimeout, o.readTimeout = time.Minute, 5*time.Minute
 	fs.StringArrayVar(&o.upstreams, "upstream", nil, "one more server, as a `URL` like the first; repeatable. A request goes to the one with the fewest under way")
 	fs.StringVar(&o.host, "host", hostAuto,
 		"Host header for the upstream, `keep|upstream|auto`: the client's, the upstream's own address, or the latter for https:// alone")
 	fs.StringArrayVar(&o.upgrades, "upgrade", []string{"websocket"}, "let clients upgrade to `PROTOCOL`; repeatable, an empty one for none")
 	fs.IntVar(&o.maxFails, "max-fails", 3, "let an upstream rest after `N` failures in a row within fail-timeout; 0 for never")
-	fs.DurationVar(&o.failTimeout, "fail-timeout", 10*time.Second, "how long an upstream rests, before one request tries it")
-	fs.DurationVar(&o.connectTimeout, "connect-timeout", 5*time.Second,
+	fs.Var((*plugins.Duration)(&o.failTimeout), "fail-timeout", "how long an upstream rests, before one request tries it")
+	fs.Var((*plugins.Duration)(&o.connectTimeout), "connect-timeout",
 		"how long a connection may take to be made, TLS included, before the next upstream is asked; without any, 504")
-	fs.DurationVar(&o.answerTimeout, "answer-timeout", time.Minute,
+	fs.Var((*plugins.Duration)(&o.answerTimeout), "answer-timeout",
 		"how long an upstream may take nothing of a request, or not begin to answer, before 504; 0 for no limit")
-	fs.DurationVar(&o.readTimeout, "read-timeout", 5*time.Minute,
+	fs.Var((*plugins.Duration)(&o.readTimeout), "read-timeout",
 		"how long an answer may pause before it is broken off; 0 for no limit. Tunnels, such as WebSockets, may pause for longer")
-	fs.DurationVar(&o.keepAlive, "keep-alive", 4*time.Second,
+	fs.Var((*plugins.Duration)(&o.keepAlive), "keep-alive",
 		"how long idle connections to upstreams are kept; less than the upstreams keep them, or requests may be lost. 0 for not at all")
 	fs.BoolVar(&o.http2, "http2", false, "speak HTTP/2 to upstreams, as gRPC needs it: always with http://, where they offer it with https://")
 	fs.BoolVar(&o.tlsInsecure, "tls-insecure", false, "accept any certificate of https:// upstreams")
@@ -74,23 +76,11 @@ func (o *Options) Flags(fs *pflag.FlagSet) {
 }
 
 func (o *Options) check() error {
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-		least time.Duration
-	}{
-		{"fail-timeout", o.failTimeout, 1},
-		{"connect-timeout", o.connectTimeout, 1},
-		{"answer-timeout", o.answerTimeout, 0},
-		{"read-timeout", o.readTimeout, 0},
-		{"keep-alive", o.keepAlive, 0},
-	} {
-		if d.value < d.least {
-			return &plugins.UsageError{
-				Reason:     fmt.Sprintf("%s %q: no length of time", d.name, d.value.String()),
-				Suggestion: "a number with its unit, such as 30s or 2m",
-			}
-		}
+	switch {
+	case o.failTimeout == 0:
+		return &plugins.UsageError{Reason: `fail-timeout "0": an upstream must rest for some time`, Suggestion: "max-fails=0 means that no upstream ever rests"}
+	case o.connectTimeout == 0:
+		return &plugins.UsageError{Reason: `connect-timeout "0": no connection is made in no time`, Suggestion: "give a time, such as 5s"}
 	}
 	if o.maxFails < 0 {
 		return &plugins.UsageError{Reason: fmt.Sprintf(`max-fails "%d": less than 0`, o.maxFails), Suggestion: "0 means that no upstream ever rests"}

@@ -51,9 +51,8 @@ func TestUsageErrors(t *testing.T) {
 		{"h2c", good, []string{"upgrade=H2C"}, `upgrade "H2C": requests inside it would pass all checks by`},
 		{"upgrade", good, []string{"upgrade=a b"}, `upgrade "a b": not the name of a protocol`},
 		{"fails", good, []string{"max-fails=-1"}, `max-fails "-1": less than 0`},
-		{"no rest", good, []string{"fail-timeout=0"}, `fail-timeout "0s": no length of time`},
-		{"no time to connect", good, []string{"connect-timeout=0"}, `connect-timeout "0s": no length of time`},
-		{"negative", good, []string{"read-timeout=-1s"}, `read-timeout "-1s": no length of time`},
+		{"no rest", good, []string{"fail-timeout=0"}, `fail-timeout "0": an upstream must rest for some time`},
+		{"no time to connect", good, []string{"connect-timeout=0"}, `connect-timeout "0": no connection is made in no time`},
 		{"empty PEM", good, []string{"tls-ca=" + empty}, `tls-ca "` + empty + `": no certificate in it`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

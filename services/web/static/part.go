@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -170,27 +169,3 @@ func (p *part) close() {
 	_ = p.file.Close()
 	_ = p.dir.Close()
 }
-
-// refusal is an upload that is not taken, and why in one line.
-type refusal struct {
-	status int
-	reason string
-}
-
-func (e *refusal) Error() string { return e.reason }
-
-var (
-	errLocked    = &refusal{http.StatusLocked, "another upload of it is under way"}
-	errExists    = &refusal{http.StatusConflict, "it exists"}
-	errInstead   = &refusal{http.StatusConflict, "it would be sent in place of a file that exists"}
-	errDirectory = &refusal{http.StatusConflict, "it is a directory"}
-	errSpecial   = &refusal{http.StatusConflict, "it is no regular file"}
-	errCondition = &refusal{http.StatusPreconditionFailed, "it is not what the condition says"}
-	errName      = &refusal{http.StatusForbidden, "files with such a name are not taken"}
-	errNowhere   = &refusal{http.StatusConflict, "no such directory"}
-)
-
-// offsetError says that an upload does not go on where the part ends.
-type offsetError struct{ size int64 }
-
-func (e *offsetError) Error() string { return "not where the unfinished upload ends" }

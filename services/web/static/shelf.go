@@ -6,8 +6,7 @@ import (
 )
 
 // shelf keeps what was read of large directories for as long as files are kept in memory without a look at the disk, so that
-// one that many ask for is not read for each of them. A nil shelf keeps nothing. It is safe for concurrent
-// use.
+// one that many ask for is not read for each of them. A nil shelf keeps nothing. It is safe for concurrent use.
 type shelf struct {
 	mu   sync.Mutex
 	kept map[string]*shelved // by name below the root

@@ -1,9 +1,10 @@
-// Package static serves the files below one directory, or one single file, over HTTP. Everything is reached through an
-// os.Root, so neither a dot segment nor a symbolic link leads out of the directory; files travel as *os.File, so that the
-// kernel can copy them to the socket (sendfile); calls that may block on a disk go through the worker pool.
+// Package static serves the files below one directory, or one single file, over HTTP, and takes new ones. Everything is
+// reached through an os.Root, so neither a dot segment nor a symbolic link leads out of the directory; files travel as
+// *os.File, so that the kernel can copy them to the socket (sendfile); calls that may block on a disk go through the worker
+// pool.
 //
-// Names that begin with a dot do not exist for clients, except .well-known (RFC 8615). Neither does anything that is not
-// a regular file or a directory: FIFOs, devices and sockets are never opened.
+// Names that begin with a dot do not exist for clients, except .well-known (RFC 8615), unless Options.Hidden says otherwise.
+// Neither does anything that is not a regular file or a directory: FIFOs, devices and sockets are never opened.
 package static
 
 import (
@@ -24,7 +25,7 @@ import (
 const (
 	allowed = "GET, HEAD, OPTIONS"
 
-	// bodyTimeout bounds how long net/http reads the rest of a request body, which no method here wants, before it answers.
+	// bodyTimeout bounds how long net/http reads the rest of a request body that is no upload before it answers.
 	bodyTimeout = 10 * time.Second
 
 	// retryAfter is what a client is told when too much is waiting, in seconds.
@@ -54,7 +55,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Handler is an http.Handler for GET, HEAD and OPTIONS. It is safe for concurrent use.
+// Handler is an http.Handler for GET, HEAD and OPTIONS, and for PUT and POST with Options.Upload. It is safe for concurrent
+// use.
 type Handler struct {
 	config Config
 	layout layout
@@ -99,6 +101,26 @@ func New(c Config) (*Handler, error) {
 	}
 	h.tree.Store(t)
 	return h, nil
+}
+
+// openTree opens the path. If there are to be uploads it must take them.
+func (c *Config) openTree() (*tree, error) {
+	t, err := openPath(c.Path, c.Private)
+	if err != nil {
+		return nil, err
+	}
+	t.hot = newHotCache(int64(c.Options.Memory), time.Now)
+	if t.hot != nil {
+		t.shelf = newShelf()
+	}
+	if !c.Options.Upload {
+		return t, nil
+	}
+	if err := t.checkUpload(); err != nil {
+		_ = t.root.Close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // Path returns the path as it was given, which may be a link.

@@ -46,7 +46,8 @@ func explain(err error) error {
 	return err
 }
 
-func openTree(given string, private func(path string) bool) (*tree, error) {
+// openPath opens a directory, or the one of a regular file that is to be served alone.
+func openPath(given string, private func(path string) bool) (*tree, error) {
 	abs, err := filepath.Abs(given)
 	if err != nil {
 		return nil, err
