@@ -55,7 +55,7 @@ func (p *program) applyEnv(fs *pflag.FlagSet, plugin string) (used []string, err
 				if errors.As(setErr, &bad) {
 					setErr = bad.Unwrap()
 				}
-				err = plugins.Usagef("environment %s=%s: %s", name, quoted(v), why(f, setErr))
+				err = plugins.Usagef("environment %s=%s: %v", name, quoted(v), plugins.ValueError(f, setErr))
 				return
 			}
 		}

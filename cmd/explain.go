@@ -230,29 +230,11 @@ func (p *program) explain(err error, c *cobra.Command, segment []string) error {
 	case errors.As(err, &noValue):
 		return plugins.Usagef("%s--%s needs a value", prefix, noValue.GetFlag().Name)
 	case errors.As(err, &badValue):
-		return plugins.Usagef("%s--%s %s: %s", prefix, badValue.GetFlag().Name, quoted(badValue.GetValue()), why(badValue.GetFlag(), badValue.Unwrap()))
+		return plugins.Usagef("%s--%s %s: %v", prefix, badValue.GetFlag().Name, quoted(badValue.GetValue()), plugins.ValueError(badValue.GetFlag(), badValue.Unwrap()))
 	case errors.As(err, &badSyntax):
 		return plugins.Usagef("%soption %s: not of the form --name or --name=value", prefix, quoted(badSyntax.GetSpecifiedFlag()))
 	}
 	return err
-}
-
-// why says what is wrong with the value of an option; the words of strconv and time are about Go, not about it.
-func why(f *pflag.Flag, err error) string {
-	switch f.Value.Type() {
-	case "bool":
-		return "neither true nor false"
-	case "int", "uint", "int64", "uint64":
-		return "not a whole number"
-	case "duration":
-		if _, ours := f.Value.(*plugins.Duration); !ours {
-			return "not a duration such as 30s or 5m"
-		}
-	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return err.Error()
 }
 
 type unknownOption struct {

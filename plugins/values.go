@@ -88,3 +88,22 @@ func (d *Duration) Set(s string) error {
 	*d = Duration(parsed)
 	return nil
 }
+
+// ValueError returns what is wrong with a value that f was to be set to, from the error of that: the words of pflag, strconv
+// and time are about Go, and not for the person who typed it.
+func ValueError(f *pflag.Flag, err error) error {
+	switch f.Value.Type() {
+	case "bool":
+		return errors.New("neither true nor false")
+	case "int", "uint", "int64", "uint64":
+		return errors.New("not a whole number")
+	case "duration":
+		if _, ours := f.Value.(*Duration); !ours {
+			return errors.New("not a duration such as 30s or 5m")
+		}
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err
+}

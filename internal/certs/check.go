@@ -29,9 +29,9 @@ func (c Config) check() error {
 	case len(c.ACME) == 0 && c.Directory != "":
 		return usage("name the domains with --acme", "--acme-directory %q: nothing is asked for there without domains", c.Directory)
 	case c.Email != "" && !strings.Contains(strings.Trim(c.Email, "@"), "@"):
-		return usage("", "--acme-email %q: not an address such as admin@example.com", c.Email)
+		return usage("", "--acme-email %q: not an address such as admin@example.org", c.Email)
 	case c.Directory != "" && !isURL(c.Directory):
-		return usage("", "--acme-directory %q: not a URL such as https://ca.example.com/acme/directory", c.Directory)
+		return usage("", "--acme-directory %q: not a URL such as https://ca.example.org/acme/directory", c.Directory)
 	}
 	for _, domain := range c.ACME {
 		if why, hint := notDomain(domain); why != "" {
@@ -55,11 +55,11 @@ func notDomain(s string) (why, hint string) {
 	case net.ParseIP(s) != nil:
 		return "an address, not a domain", ""
 	case strings.Contains(s, ":"):
-		return "not a domain such as www.example.com", "leave out scheme and port"
+		return "not a domain such as www.example.org", "leave out scheme and port"
 	case strings.ContainsFunc(s, func(r rune) bool { return r > 0x7f }):
 		return "not in ASCII", "write it as the DNS does, with xn-- (Punycode)"
 	case len(labels) < 2 || len(s) > 253 || slices.ContainsFunc(labels, func(l string) bool { return !isLabel(l) }):
-		return "not a domain such as www.example.com", ""
+		return "not a domain such as www.example.org", ""
 	}
 	return "", ""
 }

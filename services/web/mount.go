@@ -201,7 +201,7 @@ func (m *mountSpec) apply(flags, defaults *pflag.FlagSet) error {
 			option.value = f.NoOptDefVal
 		}
 		if err := flags.Set(option.name, option.value); err != nil {
-			return plugins.Usagef("option %s=%s: %v", option.name, option.value, explain(f, err))
+			return plugins.Usagef("option %s=%s: %v", option.name, option.value, plugins.ValueError(f, err))
 		}
 	}
 	return m.dropIdle(flags)
@@ -251,20 +251,6 @@ func optionNames(flags *pflag.FlagSet) string {
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	slices.Sort(names)
 	return strings.Join(names, ", ")
-}
-
-// explain leaves out what pflag says about flags, which these are not for a person.
-func explain(f *pflag.Flag, err error) error {
-	switch f.Value.Type() {
-	case "bool":
-		return errors.New("neither true nor false")
-	case "int":
-		return errors.New("not a whole number")
-	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return err
 }
 
 // quote cuts what is too long to be read.

@@ -148,7 +148,7 @@ func TestWrongOptions(t *testing.T) {
 		{[]string{"--client-ca", "bad.pem", "--http", "0"}, `--client-ca: who comes to --http needs no certificate`, true},
 		{[]string{"--client-ca", "missing.pem"}, `"missing.pem": no such file or directory`, false},
 		{[]string{"--client-ca", "bad.pem"}, `"bad.pem": no certificate in it`, false},
-		{[]string{"--acme", "foo"}, `"foo": not a domain such as www.example.com`, true},
+		{[]string{"--acme", "foo"}, `"foo": not a domain such as www.example.org`, true},
 		{[]string{"--acme", "example.org", "--certificate", "bad.pem"}, `certificates come from one of them`, true},
 		{[]string{"--acme-email", "a@b.example"}, `--acme-email "a@b.example": no certificate is asked for`, true},
 		{[]string{"--acme-email", "x", "--acme", "example.org"}, `--acme-email "x": not an address such as admin@example.org`, true},

@@ -74,8 +74,6 @@ func (t *tlsOptions) check(secure, proxied bool) error {
 		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-email %q: no certificate is asked for", t.acmeEmail), Suggestion: "add --acme DOMAIN"}
 	case t.acmeDirectory != "" && len(t.acme) == 0:
 		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-directory %q: no certificate is asked for", t.acmeDirectory), Suggestion: "add --acme DOMAIN"}
-	case t.acmeEmail != "" && !strings.Contains(strings.Trim(t.acmeEmail, "@"), "@"):
-		return plugins.Usagef("--acme-email %q: not an address such as admin@example.org", t.acmeEmail)
 	case len(t.keys) > len(t.certificates):
 		return &plugins.UsageError{Reason: fmt.Sprintf("--privkey %q: there is no --certificate for it", t.keys[len(t.certificates)]), Suggestion: "give one --certificate for each --privkey"}
 	case len(t.keys) > 0 && len(t.keys) < len(t.certificates):
