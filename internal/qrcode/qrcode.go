@@ -32,8 +32,8 @@ func New(text string) (*Code, error) {
 // Width is how many columns of a terminal the drawing takes, or modules, with the quiet zone.
 func (c *Code) Width() int { return c.code.Size + 2*quiet }
 
-// Dark reports whether a module is dark. x and y count from 0, left and top, and are below Width.
-func (c *Code) Dark(x, y int) bool { return c.code.Black(x-quiet, y-quiet) }
+// dark reports whether a module is dark. x and y count from 0, left and top, and are below Width.
+func (c *Code) dark(x, y int) bool { return c.code.Black(x-quiet, y-quiet) }
 
 // Draw returns lines of half blocks, each as wide as the code and two modules high. With colour they are black on white
 // whatever the terminal's own colours are. Without, light modules are drawn and dark ones left out: right on a dark
@@ -46,7 +46,7 @@ func (c *Code) Draw(colour bool) string {
 		}
 		for x := range c.Width() {
 			// The code is odd in height: below its last line nothing is drawn.
-			b.WriteString(halves(!c.Dark(x, y), y+1 < c.Width() && !c.Dark(x, y+1)))
+			b.WriteString(halves(!c.dark(x, y), y+1 < c.Width() && !c.dark(x, y+1)))
 		}
 		if colour {
 			b.WriteString(reset)
