@@ -80,6 +80,9 @@ func (f *front) finish(res *response, r *http.Request) {
 		}
 	}
 	if f.access != nil {
+		if r.ProtoMajor == 1 { // the system takes more than the client
+			res.sent = max(0, res.sent-lane.Lost(r.Context()))
+		}
 		now := time.Now()
 		f.access.write(record{
 			client: res.client, user: res.user,

@@ -44,6 +44,10 @@ type conn struct {
 	line    []byte      // the first line of the request that net/http has, for as long as no handler has it
 	begun   atomic.Bool // a handler has that request
 
+	writing atomic.Int32 // how many calls write
+	paced   atomic.Bool  // the watcher looks whether the client takes enough
+	broken  atomic.Bool  // something could not be written
+
 	readBy  atomic.Int64 // Unix time in ns of the deadline for reading that await set; 0 after any other
 	writeBy atomic.Int64
 	handler atomic.Bool // a handler has set a deadline for writing, which stays
@@ -90,6 +94,7 @@ func (l *Lane) newConn(nc net.Conn) *conn {
 			c.network = prefix.Addr()
 		}
 	}
+	c.paced.Store(c.canBePaced())
 	c.readNow = c.tryRead
 	return c
 }

@@ -6,14 +6,14 @@ import "runtime"
 func (l *Lane) Count() (conns, addresses int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.count, len(l.perIP)
+	return len(l.open), len(l.perIP)
 }
 
 // AwaitCount waits until no more than n connections are counted.
 func (l *Lane) AwaitCount(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.count > n {
+	for len(l.open) > n {
 		l.less.Wait()
 	}
 }

@@ -128,7 +128,7 @@ func serve(t testing.TB, c lane.Config, handler http.Handler, ln net.Listener, s
 	c.Log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.lane = lane.New(c)
 	s.http = &http.Server{
-		Handler: handler, ConnState: s.lane.ConnState, ReadHeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout,
+		Handler: handler, ConnState: s.lane.ConnState, ConnContext: s.lane.ConnContext, ReadHeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout,
 		ErrorLog: log.New(s.log, "", 0), Protocols: new(http.Protocols), DisableGeneralOptionsHandler: true,
 	}
 	s.http.Protocols.SetHTTP1(true)

@@ -7,7 +7,7 @@
 // answers that there is a lane, but for 408, 431 and TLS where none is spoken.
 //
 // So it is also the place where connections are counted and limited, and where slow clients are given up: each head has its
-// time (408) and its size (431), and each write its least rate.
+// time (408) and its size (431), and whoever is written to its least rate.
 //
 //	l := lane.New(lane.Config{Answer: answer, …})
 //	srv := &http.Server{Handler: h, ConnState: l.ConnState}
@@ -42,8 +42,9 @@ type Config struct {
 	HeaderTimeout, IdleTimeout time.Duration
 	// MaxHeader bounds the size of a head, in bytes.
 	MaxHeader int
-	// MinRate is how many bytes a second a client must at least take, on average over what is written at once. Stall is
-	// granted besides.
+	// MinRate is how many bytes a second a client must at least take while something is being written to it; for Stall, and
+	// the time of 64 KiB at that rate, it may take less. Where the system does not tell what a client has taken, each write has
+	// its time.
 	MinRate int64
 	Stall   time.Duration
 	// MaxConns and MaxPerIP bound the connections that are open at a time, all in all and of one address (of one /64 of IPv6).
@@ -73,6 +74,7 @@ type Lane struct {
 	blocks  sync.Pool // of *[]byte with readBlock and gathered
 	handed  chan net.Conn
 	refused atomic.Int64
+	slow    atomic.Int64 // those that were cut off
 
 	stopping atomic.Bool
 	close    sync.Once
@@ -83,9 +85,11 @@ type Lane struct {
 	serving  int                // calls of Serve
 	conns    map[*conn]struct{} // those that are not, or not yet safely, with the http.Server
 	h2       map[net.Conn]*conn // those that the http.Server knows by another name
-	count    int                // of all, until they are closed
+	open     map[*conn]struct{} // all, until they are closed
 	perIP    map[netip.Addr]int
-	refusing int // those that are told that they are too many
+	refusing int           // those that are told that they are too many
+	unwatch  chan struct{} // ends the watcher; nil if there is none
+	watchers int           // that have not ended
 }
 
 const (
@@ -104,7 +108,7 @@ const (
 func New(c Config) *Lane {
 	l := &Lane{
 		config: c, now: time.Now, handed: make(chan net.Conn), closed: make(chan struct{}),
-		conns: map[*conn]struct{}{}, h2: map[net.Conn]*conn{}, perIP: map[netip.Addr]int{},
+		conns: map[*conn]struct{}{}, open: map[*conn]struct{}{}, h2: map[net.Conn]*conn{}, perIP: map[netip.Addr]int{},
 	}
 	l.less = sync.NewCond(&l.mu)
 	l.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
@@ -135,6 +139,7 @@ func (l *Lane) change(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f()
+	l.watch()
 	l.less.Broadcast()
 }
 
@@ -142,7 +147,7 @@ func (l *Lane) change(f func()) {
 func (l *Lane) enter(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.config.MaxConns > 0 && l.count >= l.config.MaxConns {
+	if l.config.MaxConns > 0 && len(l.open) >= l.config.MaxConns {
 		return false
 	}
 	if l.config.MaxPerIP > 0 && c.network.IsValid() {
@@ -151,7 +156,7 @@ func (l *Lane) enter(c *conn) bool {
 		}
 		l.perIP[c.network]++
 	}
-	l.count++
+	l.open[c] = struct{}{}
 	l.conns[c] = struct{}{}
 	return true
 }
@@ -159,7 +164,7 @@ func (l *Lane) enter(c *conn) bool {
 // left is told once that a connection was closed.
 func (l *Lane) left(c *conn) {
 	l.change(func() {
-		l.count--
+		delete(l.open, c)
 		delete(l.conns, c)
 		if l.config.MaxPerIP > 0 && c.network.IsValid() {
 			if l.perIP[c.network]--; l.perIP[c.network] == 0 {
@@ -219,7 +224,7 @@ func (l *Lane) Stop() {
 func (l *Lane) Wait() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.count > 0 || l.refusing > 0 {
+	for len(l.open) > 0 || l.refusing > 0 || l.watchers > 0 {
 		l.less.Wait()
 	}
 }

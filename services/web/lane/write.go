@@ -83,7 +83,7 @@ func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error
 	}
 	b = append(b, "\r\n"...)
 	head := len(b)
-	c.allow(int64(head + len(body)))
+	c.begin(int64(head + len(body)))
 	var n int64
 	if len(b)+len(body) <= answerSize {
 		b = append(b, body...)
@@ -96,8 +96,9 @@ func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error
 		n, err = out.chunks.WriteTo(c.Conn)
 		out.parts = [2][]byte{}
 	}
+	c.end(err)
 	c.lane.answers.Put(out)
-	return max(0, n-int64(head)), err
+	return max(0, n-int64(head)-c.lost()), err
 }
 
 // maxForeign is how much the access log is told of what is no HTTP.
@@ -135,19 +136,32 @@ func farewell(nc net.Conn, text string) (n int) {
 }
 
 const (
-	// sendChunk is how much of a file goes to the system at a time.
-	sendChunk = 1 << 20
+	// fileChunk is how much of a file goes to the system at a time.
+	fileChunk = 1 << 20
 	// slowChunk is that as long as it is not known how fast the client is.
 	slowChunk = 128 << 10
 )
 
-// allow gives the client its time for n bytes.
+// begin says that n bytes are going to be written, until end is called.
+func (c *conn) begin(n int64) {
+	c.writing.Add(1)
+	c.allow(n)
+}
+
+func (c *conn) end(err error) {
+	c.writing.Add(-1)
+	if err != nil && err != io.EOF { // which is that of a file
+		c.broken.Store(true)
+	}
+}
+
+// allow gives the client its time for n bytes, if nobody watches it.
 func (c *conn) allow(n int64) {
 	config := &c.lane.config
-	if config.MinRate <= 0 || c.handler.Load() {
+	if config.MinRate <= 0 || c.handler.Load() || c.paced.Load() {
 		return
 	}
-	need := config.Stall + time.Duration(float64(n)/float64(config.MinRate)*float64(time.Second))
+	need := config.Stall + timeFor(n, config.MinRate)
 	now := c.lane.now()
 	// To set a deadline costs as much as a tenth of a short answer: one that takes or gives half of what is granted will do.
 	if by := c.writeBy.Load(); by != 0 && (time.Duration(by-now.UnixNano())-need).Abs() <= config.Stall/2 {
@@ -161,8 +175,9 @@ func (c *conn) allow(n int64) {
 // Write implements net.Conn for the http.Server.
 func (c *conn) Write(p []byte) (int, error) {
 	c.settle()
-	c.allow(int64(len(p)))
+	c.begin(int64(len(p)))
 	n, err := c.Conn.Write(p)
+	c.end(err)
 	if c.lane.config.Record != nil && c.begun.CompareAndSwap(false, true) {
 		c.recordRefusal(p[:n])
 	}
@@ -210,21 +225,28 @@ func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
 		return c.copyFrom(src)
 	}
 	f, do := file.Disk()
-	for chunk := int64(slowChunk); limited.N > 0; chunk = min(sendChunk, 2*chunk) {
-		want := min(chunk, limited.N)
-		c.allow(want)
-		for want > 0 {
-			n, err := c.sendFile(f, do, want)
-			sum, want, limited.N = sum+n, want-n, limited.N-n
-			switch {
-			case err == io.EOF:
-				return sum, nil
-			case err != nil:
-				return sum, err
-			}
+	for chunk := int64(slowChunk); limited.N > 0; chunk = min(fileChunk, 2*chunk) {
+		n, err := c.sendChunk(f, do, min(chunk, limited.N))
+		sum, limited.N = sum+n, limited.N-n
+		switch {
+		case err == io.EOF:
+			return sum, nil
+		case err != nil:
+			return sum, err
 		}
 	}
 	return sum, nil
+}
+
+func (c *conn) sendChunk(f *os.File, do func(func() error) error, size int64) (sum int64, err error) {
+	c.begin(size)
+	defer func() { c.end(err) }()
+	for sum < size && err == nil {
+		var n int64
+		n, err = c.sendFile(f, do, size-sum)
+		sum += n
+	}
+	return sum, err
 }
 
 const (
@@ -249,8 +271,10 @@ func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
 		g.Gather((*block)[readBlock:])
 		most = gathered
 		defer func() {
-			c.allow(most)
-			if releaseErr := g.Release(); err == nil {
+			c.begin(most)
+			releaseErr := g.Release()
+			c.end(releaseErr)
+			if err == nil {
 				err = releaseErr
 			}
 		}()
@@ -258,9 +282,10 @@ func (c *conn) copyFrom(src io.Reader) (sum int64, err error) {
 	for {
 		n, readErr := src.Read(buf)
 		if n > 0 {
-			c.allow(most)
 			var written int
+			c.begin(most)
 			written, err = c.Conn.Write(buf[:n])
+			c.end(err)
 			sum += int64(written)
 		}
 		switch {
