@@ -43,7 +43,7 @@ func sparseFile(t *testing.T) string {
 // outcome is what a handler knows about an answer at its end.
 type outcome struct {
 	n, lost int64
-	err               error
+	err     error
 }
 
 // sparseServer sends the file, and tells what came of it.
