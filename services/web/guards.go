@@ -26,7 +26,7 @@ type guards struct {
 func (g *guards) flags(fs *pflag.FlagSet) {
 	*g = guards{
 		headerTimeout: plugins.Duration(20 * time.Second), idleTimeout: plugins.Duration(75 * time.Second),
-		stall: plugins.Duration(20 * time.Second), minRate: 256, maxHeader: 64 << 10,
+		stall: plugins.Duration(20 * time.Second), minRate: 1 << 10, maxHeader: 64 << 10,
 	}
 	fs.Var(&g.headerTimeout, "header-timeout", "how long a TLS handshake, or the header of a request, may take (408); 0 for no limit")
 	fs.Var(&g.idleTimeout, "idle-timeout", "how long a connection may wait for its next request; 0 for no limit")
