@@ -150,10 +150,12 @@ func (d *dataListener) end() {
 
 // dataConn is a data connection. Reads and writes have deadlines that move as long as bytes do; what is written is gathered
 // until Flush. One goroutine uses it, and any may close it.
+//
+// Nothing is embedded: io.Copy must not find a way past TLS.
 type dataConn struct {
-	*wire
-	session *session
-	*transfer
+	wire     *wire
+	session  *session
+	transfer *transfer // nil if the client has connected before it said what for
 	meter    meter
 	stream   net.Conn  // wire, or TLS on it
 	secure   *tls.Conn // stream if it is TLS
@@ -182,23 +184,35 @@ func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
 
 // RemoteAddr implements net.Conn; the library cannot read an address with a zone.
 func (d *dataConn) RemoteAddr() net.Addr {
-	a := addrOf(d.TCPConn.RemoteAddr())
+	a := addrOf(d.wire.RemoteAddr())
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()))
 }
+
+// LocalAddr implements net.Conn.
+func (d *dataConn) LocalAddr() net.Addr { return d.wire.LocalAddr() }
+
+// SetDeadline implements net.Conn: the connection has its own.
+func (d *dataConn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline implements net.Conn, see SetDeadline.
+func (d *dataConn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline implements net.Conn, see SetDeadline.
+func (d *dataConn) SetWriteDeadline(time.Time) error { return nil }
 
 // start completes the TLS handshake, which clients begin when they have heard that the transfer does.
 func (d *dataConn) start() error {
 	if d.started || d.secure == nil {
 		return nil
 	}
-	_ = d.TCPConn.SetDeadline(time.Now().Add(handshakeTimeout))
-	d.fixed = true
+	_ = d.wire.TCPConn.SetDeadline(time.Now().Add(handshakeTimeout))
+	d.wire.fixed = true
 	err := d.secure.HandshakeContext(context.Background())
-	d.fixed = false
+	d.wire.fixed = false
 	if err != nil {
 		return d.fail(err)
 	}
-	_ = d.TCPConn.SetDeadline(time.Time{})
+	_ = d.wire.TCPConn.SetDeadline(time.Time{})
 	d.started = true
 	if d.secure.ConnectionState().DidResume || d.session.srv.reuse == reuseOff {
 		return nil
@@ -244,7 +258,7 @@ func (d *dataConn) read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := d.stream.Read(p)
-	if err == io.EOF && d.secure != nil && d.eof {
+	if err == io.EOF && d.secure != nil && d.wire.eof {
 		// Whoever can send a FIN could have ended the file here (RFC 4217 section 12.3).
 		err = errTruncated
 	}
@@ -293,7 +307,7 @@ func (d *dataConn) Close() error {
 }
 
 // abort closes the connection without a word. The library closes it once more.
-func (d *dataConn) abort() error { return d.TCPConn.Close() }
+func (d *dataConn) abort() error { return d.wire.TCPConn.Close() }
 
 // send sends the rest of a file, in clear with sendfile(2), a chunk at a time so that a deadline can move.
 func (d *dataConn) send(f *os.File) (int64, error) {
@@ -379,14 +393,16 @@ func (d *dataConn) receive(w io.Writer) (int64, error) {
 	}
 }
 
-// fillUp reads until at least half of b is full, or until an error, which io.EOF is too.
+// fillUp reads until half of b is full, but not for what comes in small pieces, or until an error, which io.EOF is too.
 func (d *dataConn) fillUp(b []byte) (n int, err error) {
-	for n < (len(b)+1)/2 && err == nil {
-		var got int
-		got, err = d.read(b[n:])
+	const small = 4 << 10
+	for {
+		got, err := d.read(b[n:])
 		n += got
+		if err != nil || got < small || n >= len(b)/2 {
+			return n, err
+		}
 	}
-	return n, err
 }
 
 // wire is the TCP connection, each of whose calls may take as long as something moves.
@@ -495,4 +511,3 @@ func (b *buffers) get() *[]byte {
 }
 
 func (b *buffers) put(buf *[]byte) { b.pool.Put(buf) }
-

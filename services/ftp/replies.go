@@ -24,6 +24,9 @@ import (
 // answerTimeout is how long a client may take to accept an answer.
 const answerTimeout = 30 * time.Second
 
+// maxShown is how much of a path an answer shows.
+const maxShown = 1000
+
 // answer is what the client gets in the place of the library's answer to NOOP.
 type answer struct {
 	text string
@@ -307,6 +310,9 @@ var (
 // failureOf says what went wrong with what has that path; "" for what everybody knows. No error's own text is in it, as it
 // may hold paths that are nobody's business.
 func (c *session) failureOf(path string, err error) *failure {
+	if len(path) > maxShown {
+		path = path[:maxShown] + "…"
+	}
 	if path != "" {
 		path += ": "
 	}

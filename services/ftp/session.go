@@ -337,7 +337,7 @@ func (c *session) shakeHands(stream net.Conn) error {
 	if !ok || conn.ConnectionState().HandshakeComplete {
 		return nil
 	}
-	_ = c.raw.SetDeadline(time.Now().Add(handshakeTimeout))
+	_ = c.raw.SetDeadline(time.Now().Add(min(handshakeTimeout, time.Duration(c.srv.limits.login))))
 	if err := conn.Handshake(); err != nil {
 		c.log.Info("TLS handshake failed", "error", err)
 		return err
