@@ -444,6 +444,9 @@ func (c *session) doPORT(verb, param string) string {
 		parse = parseEPRT
 	}
 	addr, ok := parse(param)
+	if ok && addr.Addr().IsUnspecified() { // from lftp over IPv6: its own, as ever
+		addr = netip.AddrPortFrom(c.remote.Addr().WithZone(""), addr.Port())
+	}
 	c.mu.Lock()
 	only := c.epsvOnly
 	c.mu.Unlock()

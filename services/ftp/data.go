@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -161,6 +162,7 @@ type dataConn struct {
 	secure   *tls.Conn // stream if it is TLS
 	started  bool
 	gathered []byte
+	finished atomic.Bool // the library is done with it
 	closing  sync.Once
 	err      error
 }
@@ -275,15 +277,21 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	}
 	d.gathered = append(d.gathered, p...)
 	if len(d.gathered) >= listBuffer {
-		if err := d.Flush(); err != nil {
+		if err := d.flush(); err != nil {
 			return 0, err
 		}
 	}
 	return len(p), nil
 }
 
-// Flush sends what was written. The library calls it before Close, and takes no notice of its error; the session does.
+// Flush sends what was written. The library calls it at the end of a transfer, before Close, and takes no notice of its
+// error; the session does.
 func (d *dataConn) Flush() error {
+	d.finished.Store(true)
+	return d.flush()
+}
+
+func (d *dataConn) flush() error {
 	if d.err != nil || len(d.gathered) == 0 {
 		return d.err
 	}
@@ -296,11 +304,16 @@ func (d *dataConn) Flush() error {
 	return d.err
 }
 
-// Close implements net.Conn. Nothing is flushed here, as whoever breaks off a transfer calls it, too.
+// Close implements net.Conn. Before the end of the transfer somebody else breaks it off, without a word: TLS would write one
+// among what the transfer writes.
 func (d *dataConn) Close() error {
 	var err error
 	d.closing.Do(func() {
-		err = d.stream.Close()
+		if d.finished.Load() {
+			err = d.stream.Close()
+		} else {
+			err = d.abort()
+		}
 		d.session.release()
 	})
 	return err
