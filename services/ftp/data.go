@@ -339,8 +339,8 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 		part := io.LimitedReader{R: f, N: chunk}
 		n, err := d.wire.sendFile(&part)
 		total += n
-		if err == nil {
-			err = d.account(false, n)
+		if accountErr := d.account(false, n); err == nil {
+			err = accountErr
 		}
 		if err != nil || n < chunk {
 			return total, d.fail(err)
@@ -393,8 +393,8 @@ func (d *dataConn) receive(w io.Writer) (int64, error) {
 			if writeErr != nil {
 				return total, writeErr
 			}
-			if accountErr := d.account(true, int64(n)); accountErr != nil {
-				return total, accountErr
+			if err := d.account(true, int64(n)); err != nil {
+				return total, err
 			}
 		}
 		switch {

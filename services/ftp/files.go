@@ -360,7 +360,7 @@ func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserve
 	if err != nil {
 		return nil, err
 	}
-	f.session.retain()
+	f.session.fileOpened(f.session.current())
 	return handle, nil
 }
 
@@ -384,7 +384,7 @@ func (d *download) TransferError(err error) { d.session.failed(d.transfer, err) 
 
 // Close implements io.Closer.
 func (d *download) Close() error {
-	defer d.session.release()
+	defer d.session.fileClosed(d.transfer)
 	return d.File.Close()
 }
 

@@ -11,9 +11,8 @@ import (
 )
 
 // record is what becomes of a transfer when it has ended, called with the session's mu: listings leave no record.
-func (c *session) record(t *transfer, u *user) {
-	close(t.done)
-	c.srv.transfers.Add(-1)
+func (c *session) record(t *transfer) {
+	u := c.user
 	upload := t.verb != "RETR"
 	if t.verb == "LIST" || t.verb == "NLST" || t.verb == "MLSD" || u == nil {
 		return

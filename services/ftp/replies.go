@@ -41,6 +41,9 @@ type failure struct {
 
 func (f *failure) String() string { return strconv.Itoa(f.code) + " " + f.text }
 
+// Error implements error, for the transfer's record.
+func (f *failure) Error() string { return f.text }
+
 // transfer is a command with a data connection, from when the library gets it to its last answer.
 type transfer struct {
 	verb, path string
@@ -50,6 +53,8 @@ type transfer struct {
 
 	// Guarded by the session's mu.
 	opened bool // there is a data connection
+	open   bool // the file is
+	late   bool // the record waits for the file to be closed
 	err    error
 }
 
@@ -81,6 +86,39 @@ func (c *session) beginTransfer(verb, param string) {
 	defer c.mu.Unlock()
 	c.transfer = &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
 	c.srv.transfers.Add(1)
+}
+
+// endTransfer lets other commands have their turn. What was aborted is not over yet: its record comes when the file is closed.
+// Called with mu.
+func (c *session) endTransfer(t *transfer) {
+	c.transfer = nil
+	close(t.done)
+	c.srv.transfers.Add(-1)
+	if t.late = t.open; !t.late {
+		c.record(t)
+	}
+}
+
+// fileOpened and fileClosed say when a transfer has a file.
+func (c *session) fileOpened(t *transfer) {
+	c.retain()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t != nil {
+		t.open = true
+	}
+}
+
+func (c *session) fileClosed(t *transfer) {
+	defer c.release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t == nil {
+		return
+	}
+	if t.open = false; t.late {
+		c.record(t)
+	}
 }
 
 // Write implements net.Conn: it takes the library's answers and sends what becomes of them.
@@ -242,9 +280,6 @@ func passivePort(line string) (port int, extended bool) {
 
 // finish is the end of a transfer. What the library calls a success is none if there was an error. Called with mu.
 func (c *session) finish(t *transfer, code int, line string) string {
-	if code == 426 { // from ABOR
-		t.fail(errAborted)
-	}
 	var text string
 	switch {
 	case t.err != nil:
@@ -253,15 +288,15 @@ func (c *session) finish(t *transfer, code int, line string) string {
 		text = "226 Done."
 	case c.failure != nil:
 		text = c.failure.String()
-		t.err = errors.New(c.failure.text)
+		t.err = c.failure
 	default:
 		text = c.explain(line)
-		t.err = errors.New(text[4:])
+		t.err = &failure{code, text[4:]}
 	}
-	c.transfer, c.failure = nil, nil
+	c.failure = nil
 	c.last = time.Now()
 	c.wakeUp()
-	c.record(t, c.user)
+	c.endTransfer(t)
 	return text
 }
 
@@ -318,7 +353,10 @@ func (c *session) failureOf(path string, err error) *failure {
 	}
 	f := func(code int, text string) *failure { return &failure{code, sentence(path + text)} }
 	var refused *refusal
+	var told *failure
 	switch {
+	case errors.As(err, &told):
+		return told
 	case errors.As(err, &refused):
 		return f(refused.code, refused.reason)
 	case errors.Is(err, errAborted):

@@ -123,8 +123,7 @@ func (c *session) disconnected() {
 	c.ended = true
 	if t := c.transfer; t != nil {
 		t.fail(errConnection)
-		c.transfer = nil
-		c.record(t, c.user)
+		c.endTransfer(t)
 	}
 	c.mu.Unlock()
 	c.log.Debug("client gone", "duration", time.Since(c.began).Round(time.Millisecond))
@@ -256,6 +255,7 @@ func (c *session) take() (string, bool) {
 		case !isUrgent(line):
 			c.queue = append(c.queue, line)
 		case opened:
+			c.abort(line)
 			return line, true
 		default:
 			// The library waits for a connection, and hears nothing until then.
@@ -264,6 +264,15 @@ func (c *session) take() (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// abort notes that it is the client who ends the transfer, if it is.
+func (c *session) abort(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if verb, _ := cut(line); verb == "ABOR" && c.transfer != nil {
+		c.transfer.fail(errAborted)
+	}
 }
 
 // patience returns until when the client may be silent; the zero time is for ever.

@@ -272,7 +272,7 @@ func (u *upload) TransferError(err error) {
 
 // Close implements io.Closer: all is there, or TransferError was called.
 func (u *upload) Close() error {
-	defer u.session.release()
+	defer u.session.fileClosed(u.transfer)
 	err := u.files.surely(u.close)
 	if u.err == nil && err != nil {
 		return u.files.told("", err)
