@@ -283,6 +283,8 @@ func (c *session) patience() (time.Time, error) {
 	var deadline time.Time
 	switch {
 	case c.transfer != nil: // has its own clock
+	case len(c.queue) > 0: // the transfer has ended since take looked
+		deadline = longAgo
 	case c.srv.stopping.Load():
 		return time.Time{}, errStop
 	case c.user == nil:
