@@ -15,7 +15,7 @@ quick := -gcflags='all=-l -dwarf=false'
 
 platforms := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
-.PHONY: build test check lint fuzz bench-start bench-web cross vet format staticcheck test-tools clean
+.PHONY: build test check lint fuzz bench-start bench-web bench-ftp cross vet format staticcheck test-tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o gtwistd ./cmd/gtwistd
@@ -43,6 +43,11 @@ bench-start: build
 # The web service beside nginx, Caddy and twistd, as far as they are installed; it takes some minutes.
 bench-web: build
 	$(GO) run ./bench/web -gtwistd ./gtwistd
+
+# The FTP service beside vsftpd, Pure-FTPd, ProFTPD, pyftpdlib and twistd; it takes some minutes. As root on Debian, the
+# packages of the first four are fetched and unpacked for the run, not installed: they exclude each other.
+bench-ftp: build
+	$(GO) run ./bench/ftp -gtwistd ./gtwistd
 
 cross:
 	@set -e; for platform in $(platforms); do \

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"unicode"
 
 	"github.com/gtwistd/gtwistd/daemon"
+	"github.com/gtwistd/gtwistd/internal/endpoint"
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 // announce says that every listener is bound: to the person who typed the command, the log, and the service manager.
@@ -98,7 +101,21 @@ func (r *runner) howToStop() string {
 func (r *runner) urls(s *service) []string {
 	var urls []string
 	for _, info := range r.endpoints.Listeners(s.name) {
-		urls = append(urls, info.URLs(s.plugin.Scheme, r.addresses)...)
+		urls = append(urls, r.urlsOf(s, info)...)
+	}
+	return urls
+}
+
+// urlsOf are those of one listener. A socket has no path that could be told in its URL.
+func (r *runner) urlsOf(s *service, info endpoint.Info) []string {
+	urls := info.URLs(s.plugin.Scheme, r.addresses)
+	announcer, ok := s.running.(plugins.Announcer)
+	if !ok || info.Network == "unix" {
+		return urls
+	}
+	path := (&url.URL{Path: announcer.Announcement().Path}).EscapedPath()
+	for i := range urls {
+		urls[i] += path
 	}
 	return urls
 }

@@ -148,8 +148,12 @@ func (s *shutdown) begin(why string) {
 	r := s.runner
 	r.state.Store(stopping)
 	r.notify("STOPPING=1")
-	grace := time.Duration(r.opts.grace)
-	r.log.Info(why+", stopping", "open_connections", r.endpoints.Connections(""), "grace", grace)
+	grace, open := time.Duration(r.opts.grace), r.endpoints.Connections("")
+	attrs := []any{"open_connections", open, "grace", grace}
+	if open > 0 && r.parent == nil && r.terminal != nil {
+		attrs = append(attrs, "at_once", "Ctrl-C again") // a person waits
+	}
+	r.log.Info(why+", stopping", attrs...)
 	s.graceOver = time.After(grace)
 	s.cancel()
 }

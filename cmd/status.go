@@ -90,7 +90,7 @@ func (r *runner) serviceStatus(s *service, state string) control.Service {
 		Connections: counts.Open, Accepted: counts.Accepted, Dropped: counts.Dropped,
 	}
 	for _, info := range r.endpoints.Listeners(s.name) {
-		for _, url := range info.URLs(s.plugin.Scheme, r.addresses) {
+		for _, url := range r.urlsOf(s, info) {
 			out.Listeners = append(out.Listeners, control.Listener{
 				URL: url, Address: info.Addr.String(), Network: info.Network, Spec: info.Spec, TLS: info.TLS,
 			})

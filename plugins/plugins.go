@@ -68,8 +68,8 @@ type Reporter interface {
 	Report() []slog.Attr
 }
 
-// Announcer is an optional ability of a Service: Announcement says what the runner does at the start with the service's
-// addresses besides printing them. It is called once, when every service is made.
+// Announcer is an optional ability of a Service: Announcement says how the runner shows the service's addresses, and what
+// else it does with them at the start. It is called like Report.
 type Announcer interface {
 	Announcement() Announcement
 }
@@ -81,6 +81,8 @@ type Announcement struct {
 	QR bool
 	// Open is for the browser, which is shown the first address of this machine's own, or else the first there is.
 	Open bool
+	// Path follows the addresses as they are shown, such as "/app" if there is nothing above it. Empty means nothing.
+	Path string
 }
 
 // Env is all that a service may take from the process. The runner makes one for each service; its functions are safe for

@@ -57,7 +57,7 @@ func (z *Size) Set(s string) error {
 	return nil
 }
 
-// Duration is a flag value: a time.Duration of zero or more.
+// Duration is a flag value: a time.Duration of zero or more, which may be given in whole days ("7d").
 type Duration time.Duration
 
 // Type implements pflag.Value.
@@ -68,9 +68,15 @@ func (d *Duration) String() string { return time.Duration(*d).String() }
 
 // Set implements pflag.Value.
 func (d *Duration) Set(s string) error {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			*d = Duration(time.Duration(n) * 24 * time.Hour)
+			return nil
+		}
+	}
 	parsed, err := time.ParseDuration(s)
 	if err != nil || parsed < 0 {
-		return errors.New("not a duration such as 30s or 5m")
+		return errors.New("not a duration such as 30s, 5m or 7d")
 	}
 	*d = Duration(parsed)
 	return nil

@@ -95,3 +95,25 @@ func TestFamily(t *testing.T) {
 		t.Error("a field that is not there is no error")
 	}
 }
+
+// TestBusyOfWhoIsGone says that a child's work counts after its end, as a server needs that has a process for each session.
+func TestBusyOfWhoIsGone(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("no /proc as Linux has it")
+	}
+	before, err := contest.Busy(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := contest.Busy(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used := cmd.ProcessState.UserTime(); after-before < used/2 {
+		t.Errorf("%v more after a child that used %v", after-before, used)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -102,69 +103,78 @@ func stat(pid int) ([]string, error) {
 		return nil, err
 	}
 	words := strings.Fields(string(line[strings.LastIndexByte(string(line), ')')+1:]))
-	if len(words) < 13 {
+	if len(words) < 15 {
 		return nil, fmt.Errorf("%s: %d fields after the name", name, len(words))
 	}
 	return words, nil
 }
 
-// family is a process and its children, such as nginx's worker.
+// family is a process and those it descends to, such as nginx's worker and the two processes of each session of vsftpd.
 func family(pid int) ([]int, error) {
 	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
 	}
-	pids := []int{pid}
+	children := map[string][]int{} // by the parent's id
 	for _, dir := range all {
 		child, err := strconv.Atoi(filepath.Base(dir))
 		if err != nil {
 			continue
 		}
-		words, err := stat(child)
-		if err == nil && words[1] == strconv.Itoa(pid) { // others come and go
-			pids = append(pids, child)
+		if words, err := stat(child); err == nil { // others come and go
+			children[words[1]] = append(children[words[1]], child)
 		}
+	}
+	pids := []int{pid}
+	for i := 0; i < len(pids); i++ {
+		pids = append(pids, children[strconv.Itoa(pids[i])]...)
 	}
 	return pids, nil
 }
 
-// Busy is the processor time that a process and its children have used, utime and stime. The kernel counts it in hundredths
-// of a second for all of its own platforms.
-func Busy(pid int) (sum time.Duration, err error) {
+// total adds up what of says of a process and its descendants. A descendant may end meanwhile.
+func total[T ~int64](pid int, of func(pid int) (T, error)) (sum T, err error) {
 	pids, err := family(pid)
 	if err != nil {
 		return 0, err
 	}
-	for _, pid := range pids {
-		words, err := stat(pid)
-		if err != nil {
-			return 0, err
+	for i, member := range pids {
+		n, err := of(member)
+		if i > 0 && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)) {
+			continue
 		}
-		for _, ticks := range words[11:13] {
-			n, err := strconv.ParseInt(ticks, 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			sum += time.Duration(n) * (time.Second / 100)
-		}
-	}
-	return sum, nil
-}
-
-// KiB is a figure of a process and its children in a file of /proc/PID, such as VmRSS of status or Pss of smaps_rollup.
-func KiB(pid int, file, field string) (sum int64, err error) {
-	pids, err := family(pid)
-	if err != nil {
-		return 0, err
-	}
-	for _, pid := range pids {
-		n, err := kib(fmt.Sprintf("/proc/%d/%s", pid, file), field)
 		if err != nil {
 			return 0, err
 		}
 		sum += n
 	}
 	return sum, nil
+}
+
+// Busy is the processor time that a process and its descendants have used, those included that have ended and were waited
+// for. The kernel counts it in hundredths of a second for all of its own platforms.
+func Busy(pid int) (time.Duration, error) {
+	return total(pid, func(pid int) (sum time.Duration, err error) {
+		words, err := stat(pid)
+		if err != nil {
+			return 0, err
+		}
+		for _, ticks := range words[11:15] { // utime, stime, cutime, cstime
+			n, err := strconv.ParseInt(ticks, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(n) * (time.Second / 100)
+		}
+		return sum, nil
+	})
+}
+
+// KiB is a figure of a process and its descendants in a file of /proc/PID, such as VmRSS of status or Pss of smaps_rollup.
+func KiB(pid int, file, field string) (int64, error) {
+	return total(pid, func(pid int) (int64, error) {
+		return kib(fmt.Sprintf("/proc/%d/%s", pid, file), field)
+	})
 }
 
 func kib(file, field string) (int64, error) {

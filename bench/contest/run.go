@@ -5,10 +5,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +19,7 @@ import (
 // Run is one run of a program that measures. Before Main, Rounds and Seconds are what they are without options.
 type Run struct {
 	Dir
+	Memory  Dir    // one in memory, where the system has that: no disk decides about what is written there
 	Gtwistd string // the absolute path of what is measured
 	Rounds  int    // how often each figure is taken
 	Seconds int    // of load in each round
@@ -74,7 +77,12 @@ func (r *Run) run(ctx context.Context, prepare func(context.Context) ([]Group, e
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r.Dir = Dir(dir)
+	memory, err := os.MkdirTemp(inMemory(), "gtwistd-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(memory)
+	r.Dir, r.Memory = Dir(dir), Dir(memory)
 	groups, err := prepare(ctx)
 	if err != nil {
 		return err
@@ -89,6 +97,15 @@ func (r *Run) run(ctx context.Context, prepare func(context.Context) ([]Group, e
 	}
 	r.Table.Print(os.Stdout)
 	return nil
+}
+
+// inMemory is where Linux keeps files in memory, or empty.
+func inMemory() string {
+	const shared = "/dev/shm"
+	if info, err := os.Stat(shared); err != nil || !info.IsDir() {
+		return ""
+	}
+	return shared
 }
 
 // selected are all groups, or the one that has a name.
@@ -122,7 +139,40 @@ func (r *Run) Load(ctx context.Context, kind, target string) (rate float64, err 
 	return rate, err
 }
 
-// put is the other side of Load. It prints the rate.
+// Press watches a server under a kind of load. What the load leaves open stays open until the server has been looked at: of
+// one that has a process for each connection, what ended ones did may be lost.
+func (r *Run) Press(ctx context.Context, pid int, kind, target string) (Result, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return Result{}, err
+	}
+	cmd := Pinned(ctx, LoadCore, self, "load", kind, target, fmt.Sprintf("%ds", r.Seconds))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return Result{}, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := Watch(pid, func() (rate float64, err error) {
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		_, err = fmt.Fscan(out, &rate)
+		return rate, err
+	})
+	in.Close()
+	if cmd.Process != nil {
+		if ended := cmd.Wait(); ended != nil {
+			err = ended // it has said why there is no rate
+		}
+	}
+	return result, err
+}
+
+// put is the other side of Load and Press. It prints the rate, and ends with its input.
 func (l Loads) put(kind, target, duration string) error {
 	lasts, err := time.ParseDuration(duration)
 	if err != nil {
@@ -133,8 +183,11 @@ func (l Loads) put(kind, target, duration string) error {
 		return fmt.Errorf("load %q: no such kind", kind)
 	}
 	rate, err := load(target, lasts)
-	if err == nil {
-		fmt.Println(rate)
+	if err != nil {
+		return err
 	}
+	fmt.Println(rate)
+	_, err = io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(l) // and with it the connections that a load keeps
 	return err
 }

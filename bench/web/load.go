@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gtwistd/gtwistd/bench/contest"
 )
 
 const downloads = 4 // at the same time
@@ -67,7 +69,7 @@ func fetch(target string, deadline time.Time, received *atomic.Int64) error {
 	if string(status) != "HTTP/1.1 200" {
 		return fmt.Errorf("%s: %q", target, status)
 	}
-	return discard(conn.(*net.TCPConn), received)
+	return contest.Discard(conn.(*net.TCPConn), received)
 }
 
 // counted adds up what is read.

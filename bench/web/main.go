@@ -56,7 +56,7 @@ func (b *bench) prepare(context.Context) ([]contest.Group, error) {
 		{Name: "idle", Measure: b.idle},
 		{Name: "growth", Measure: b.growth},
 	}
-	if err := writeCertificate(b.File("cert.pem"), b.File("key.pem"), time.Now()); err != nil {
+	if err := contest.Certificate(b.File("cert.pem"), b.File("key.pem"), time.Now()); err != nil {
 		return nil, err
 	}
 	return groups, writeSite(b.site)

@@ -11,9 +11,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gtwistd/gtwistd/bench/contest"
 )
 
-// serve answers with a body of some bytes over plain HTTP, and over TLS with a certificate of writeCertificate.
+// serve answers with a body of some bytes over plain HTTP, and over TLS with a certificate of contest.Certificate.
 func serve(t *testing.T, size int) (plain, encrypted *httptest.Server) {
 	t.Helper()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +26,7 @@ func serve(t *testing.T, size int) (plain, encrypted *httptest.Server) {
 		_, _ = io.WriteString(w, strings.Repeat("x", size)) // slow clients leave
 	})
 	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	if err := writeCertificate(certFile, keyFile, time.Now()); err != nil {
+	if err := contest.Certificate(certFile, keyFile, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)

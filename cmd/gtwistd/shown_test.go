@@ -24,6 +24,7 @@ func (s *shown) Flags(fs *pflag.FlagSet) {
 	s.faulty.Flags(fs)
 	fs.BoolVar(&s.wanted.QR, "qr", false, "as a QR code")
 	fs.BoolVar(&s.wanted.Open, "open", false, "in a browser")
+	fs.StringVar(&s.wanted.Path, "at", "", "with `PATH`")
 }
 
 func (s *shown) Make(ctx context.Context, env *plugins.Env) (plugins.Service, error) {

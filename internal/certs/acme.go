@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -121,6 +122,9 @@ func (a *acmeManager) certificate(hello *tls.ClientHelloInfo, domains []string) 
 	return cert, err
 }
 
+// stillMissing is what autocert says instead of the reason in the minute after it failed.
+const stillMissing = "acme/autocert: missing certificate"
+
 // note logs an error that is another one than the last of the domain.
 func (a *acmeManager) note(domain string, err error) {
 	a.mu.Lock()
@@ -129,16 +133,23 @@ func (a *acmeManager) note(domain string, err error) {
 		delete(a.failing, domain)
 		return
 	}
-	if text := err.Error(); a.failing[domain] != text {
+	text, last := err.Error(), a.failing[domain]
+	if text != last && (text != stillMissing || last == "") {
 		a.failing[domain] = text
 		a.log.Error("no certificate from the authority", "domain", domain, "error", err)
 	}
 }
 
 func (a *acmeManager) report(domains []string) []slog.Attr {
+	a.mu.Lock()
+	failing := maps.Clone(a.failing)
+	a.mu.Unlock()
 	var attrs []slog.Attr
 	for _, domain := range domains {
 		text := "ACME, " + domain + ", asked for when the first client comes"
+		if why := failing[canonical(domain)]; why != "" {
+			text = "ACME, " + domain + ", not issued: " + why
+		}
 		if cert := a.cache.leaf(canonical(domain)); cert != nil {
 			text = "ACME, " + domain + ", valid until " + day(cert.NotAfter)
 		}

@@ -156,14 +156,18 @@ func TestRefusedByAuthority(t *testing.T) {
 	log := &logged{}
 	m := certs.New(certs.Options{StateDir: t.TempDir(), Log: log.logger()})
 	defer m.Close()
-	addr := serve(t, load(t, m, certs.Config{ACME: []string{"www.example.com"}, Directory: ca.URL + "/directory"}).Config)
+	tl := load(t, m, certs.Config{ACME: []string{"www.example.com"}, Directory: ca.URL + "/directory"})
+	addr := serve(t, tl.Config)
 	for range 3 {
 		if _, err := dial(addr, &tls.Config{ServerName: "www.example.com", InsecureSkipVerify: true}); err == nil {
 			t.Error("a handshake without a certificate")
 		}
 	}
-	if n := log.count("no certificate from the authority"); n == 0 || n > 2 || !strings.Contains(log.String(), "not yours") {
+	if n := log.count("no certificate from the authority"); n != 1 || !strings.Contains(log.String(), "not yours") {
 		t.Errorf("%d records, want one with the reason\n%s", n, log)
+	}
+	if got := tl.Report()[0].Value.String(); !strings.HasPrefix(got, "ACME, www.example.com, not issued: ") || !strings.Contains(got, "not yours") {
+		t.Errorf("Report() = %s", got)
 	}
 }
 

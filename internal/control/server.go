@@ -246,6 +246,7 @@ func (h *handler) action(ctx context.Context, name string, do func(context.Conte
 	return func(w http.ResponseWriter, r *http.Request) {
 		h.asked(name, r)
 		if err := do(ctx); err != nil {
+			h.log.Error("control: "+name, "error", err) // who reads the log did not ask
 			refuse(w, http.StatusInternalServerError, err)
 			return
 		}

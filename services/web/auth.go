@@ -16,6 +16,9 @@ const (
 	defaultRealm = "restricted"
 	// maxCredentials bounds what is decoded of an Authorization header.
 	maxCredentials = 4 << 10
+	// guessesAtOnce is how many passwords of one client are checked at a time: as many as a browser has connections and some
+	// more, and a fraction of what may wait to be hashed, so that one who guesses does not keep all others out.
+	guessesAtOnce = 8
 	// unreadTimeout is how long the body of a refused request may take to arrive before its connection is closed.
 	unreadTimeout = 5 * time.Second
 )
@@ -55,10 +58,11 @@ type basicAuth struct {
 	users     plugins.Users
 	challenge string
 	log       *slog.Logger
+	guesses   turns
 }
 
 func newBasicAuth(next http.Handler, users plugins.Users, z realm, log *slog.Logger) *basicAuth {
-	return &basicAuth{next: next, users: users, challenge: z.challenge(), log: log}
+	return &basicAuth{next: next, users: users, challenge: z.challenge(), log: log, guesses: turns{each: guessesAtOnce}}
 }
 
 // ServeHTTP implements http.Handler. It panics with http.ErrAbortHandler if the client leaves before there is an answer.
@@ -68,7 +72,7 @@ func (a *basicAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.ask(w, r)
 		return
 	}
-	right, err := a.users.Verify(r.Context(), name, password)
+	right, err := a.verify(w, r, name, password)
 	switch {
 	case err != nil:
 		a.fail(w, r, err)
@@ -79,6 +83,15 @@ func (a *basicAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		setUser(w, name)
 		a.next.ServeHTTP(w, r)
 	}
+}
+
+func (a *basicAuth) verify(w http.ResponseWriter, r *http.Request, name, password string) (bool, error) {
+	release, err := a.guesses.take(r.Context(), clientOf(w, r))
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	return a.users.Verify(r.Context(), name, password)
 }
 
 func (a *basicAuth) ask(w http.ResponseWriter, r *http.Request) {

@@ -1,9 +1,9 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -40,10 +40,10 @@ func (c *common) flags(fs *pflag.FlagSet) {
 
 func (c *common) accessFlags(fs *pflag.FlagSet) {
 	c.auth = filePath{kind: "FILE"}
-	fs.Var(&c.auth, "auth", "let only the users of this password file in; gtwistd hash-password NAME writes its lines")
+	fs.Var(&c.auth, "auth", "admit only the users of this password file; gtwistd hash-password NAME writes its lines")
 	fs.Var(&c.realm, "auth-realm", "what browsers show when they ask for the password (default "+defaultRealm+")")
-	fs.Var(&c.rate, "rate-limit", "requests of one client a second (10/s), minute (m) or hour (h), and how many at once (10/s:50); more get 429 (default no limit)")
-	fs.Var(&c.maxBody, "max-body", "refuse larger bodies of requests with 413 (default no limit)")
+	fs.Var(&c.rate, "rate-limit", "answer 429 to a client with more than N requests a second (N/s), minute (N/m) or hour (N/h); BURST may come at once, as many as N if it is not said (default no limit)")
+	fs.Var(&c.maxBody, "max-body", "answer 413 to requests with a larger body (default no limit)")
 	fs.Var(&c.origins, "cors", "let scripts of other sites read the answers: all sites, or only ORIGIN, such as https://example.org; repeatable")
 	fs.Lookup("cors").NoOptDefVal = anyOrigin
 }
@@ -98,16 +98,19 @@ func (c *common) wrap(next http.Handler, header http.Header, users plugins.Users
 }
 
 // users opens the password file, if there is one.
-func (c *common) users(_ context.Context, env *plugins.Env) (plugins.Users, error) {
+func (c *common) users(spec *mountSpec, env *plugins.Env) (plugins.Users, error) {
 	if c.auth.given == "" {
 		if c.realm != "" {
-			return nil, &plugins.UsageError{Reason: "--auth-realm without --auth: nobody is asked for a password", Suggestion: "add --auth FILE"}
+			return nil, &plugins.UsageError{Reason: spec.about("auth-realm") + ": nobody is asked for a password", Suggestion: "name a password file with auth"}
 		}
 		return nil, nil
 	}
 	users, err := env.Users(c.auth.path())
+	if path, ok := err.(*fs.PathError); ok { // of an error around one the words would be lost
+		err = path.Err
+	}
 	if err != nil {
-		return nil, fmt.Errorf("--auth %q: %w", c.auth.given, err)
+		return nil, fmt.Errorf("%s %q: %w", spec.about("auth"), c.auth.given, err)
 	}
 	return users, nil
 }
@@ -120,8 +123,9 @@ func limitBody(next http.Handler, n int64) http.Handler {
 			http.Error(w, fmt.Sprintf("%s: at most %d bytes", http.StatusText(http.StatusRequestEntityTooLarge), n), http.StatusRequestEntityTooLarge)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, n)
-		next.ServeHTTP(w, r)
+		limited := r.WithContext(r.Context()) // as in watchBody
+		limited.Body = http.MaxBytesReader(w, r.Body, n)
+		next.ServeHTTP(w, limited)
 	})
 }
 
@@ -173,7 +177,12 @@ func (l *originList) Set(s string) error {
 	if s != anyOrigin && (err != nil || u.Host == "" || s != u.Scheme+"://"+u.Host) {
 		return errors.New("not an origin such as https://example.org, without a path")
 	}
-	*l = append(*l, strings.ToLower(s))
+	s = strings.ToLower(s)
+	// Browsers leave out the port that a scheme has by itself.
+	if port, ok := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; ok {
+		s = strings.TrimSuffix(s, port)
+	}
+	*l = append(*l, s)
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package web_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,5 +51,32 @@ func TestLive(t *testing.T) {
 	srv.Drain()
 	if err := srv.Wait(); err != nil {
 		t.Errorf("Serve() = %v", err)
+	}
+}
+
+// TestLiveIsGuarded says that who may not have the pages is not told when they change.
+func TestLiveIsGuarded(t *testing.T) {
+	dir := directory(t, map[string]string{"public/a.html": "<p>", "users": "joe:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"})
+	srv := plugintest.Start(t, web.Plugin(), "--port", "127.0.0.1:0", "--path", filepath.Join(dir, "public"), "--live", "--auth", filepath.Join(dir, "users"))
+	for _, tt := range []struct {
+		password string
+		want     int
+	}{{"", 401}, {"wrong", 401}, {"secret", 200}} {
+		r, err := http.NewRequestWithContext(t.Context(), "HEAD", "http://"+srv.Addrs()[0].String()+"/.gtwistd/live", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.password != "" {
+			r.SetBasicAuth("joe", tt.password)
+		}
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != tt.want {
+			t.Errorf("with the password %q = %d, want %d", tt.password, res.StatusCode, tt.want)
+		}
 	}
 }

@@ -19,7 +19,7 @@ type filePath struct {
 // Set implements pflag.Value.
 func (p *filePath) Set(s string) error {
 	if s == "" {
-		return errors.New("empty")
+		return errors.New("no path")
 	}
 	if i := slices.IndexFunc(p.words, func(word string) bool { return strings.EqualFold(word, s) }); i >= 0 {
 		p.given, p.abs = p.words[i], ""

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 )
@@ -24,10 +25,13 @@ func (t *router) add(m *mount) {
 	t.hosts[m.host] = list
 }
 
+// maxHost is more than a name with its port can have (RFC 1035 section 2.3.4). A longer one could have dots to no end.
+const maxHost = 264
+
 // find returns the mount of a host, as it stands in a request, with the longest path that the request's is below. The mounts
 // of the very host come before those of a name with a star, and these before the ones for any host. It is nil if there is none.
 func (t *router) find(host, path string) *mount {
-	if t.named {
+	if t.named && len(host) <= maxHost {
 		host = hostname(host)
 		if m := below(t.hosts[host], path); m != nil && host != "" {
 			return m
@@ -64,9 +68,16 @@ func hostname(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
+// detour says whether a path has empty segments or those of dots, which what is behind a mount may leave out.
+func detour(path string) bool { return strings.Contains(path, "//") || strings.Contains(path, "/.") }
+
 // ServeHTTP implements http.Handler.
 func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if m := t.find(r.Host, r.URL.Path); m != nil {
+	m := t.find(r.Host, r.URL.Path)
+	if detour(r.URL.Path) && t.find(r.Host, path.Clean(r.URL.Path)) != m {
+		m = nil // what guards the one must not be left out by asking the other
+	}
+	if m != nil {
 		m.handler.ServeHTTP(w, r)
 		return
 	}

@@ -52,7 +52,8 @@ type mount struct {
 	handler    http.Handler // with what the common options add
 	inner      http.Handler // the kind's own
 	users      plugins.Users
-	files      *static.Handler // nil if its answers cannot come from memory
+	guard      func(http.Handler) http.Handler // puts the common options around a handler
+	files      *static.Handler                 // nil if its answers cannot come from memory
 }
 
 func (m *mount) place() string {
@@ -113,6 +114,7 @@ func (s *site) Serve(ctx context.Context) error {
 // watch lets browsers be told when something below a static mount changes.
 func (s *site) watch(prefix string) (err error) {
 	c := live.Config{Base: prefix, Private: s.env.Private, Log: s.env.Log}
+	c.Guard = func(events http.Handler) http.Handler { return s.guardAt(prefix+"/", events) }
 	for _, m := range s.mounts {
 		files, ok := m.inner.(*static.Handler)
 		if !ok {
@@ -133,6 +135,21 @@ func (s *site) watch(prefix string) (err error) {
 	return err
 }
 
+// guardAt puts around a handler what is around the mount that a path belongs to.
+func (s *site) guardAt(path string, h http.Handler) http.Handler {
+	guarded := map[*mount]http.Handler{}
+	for _, m := range s.mounts {
+		guarded[m] = m.guard(h)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m := s.router.find(r.Host, path); m != nil {
+			guarded[m].ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // challenged puts the answers to an ACME authority before a handler.
 func (s *site) challenged(next http.Handler) http.Handler {
 	if s.tls == nil || s.tls.Challenge == nil {
@@ -143,8 +160,11 @@ func (s *site) challenged(next http.Handler) http.Handler {
 
 // answer is the short way of requests for small files.
 func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) {
-	if len(r.Query) > 0 && r.Path[len(r.Path)-1] == '/' || s.guards.proxies.trusts(r.Client) {
+	if len(r.Query) > 0 && r.Path[len(r.Path)-1] == '/' {
 		return lane.Answer{}, false
+	}
+	if s.hsts != "" && s.guards.proxies.trusts(r.Client) {
+		return lane.Answer{}, false // what the proxy's client speaks decides about a header
 	}
 	m := s.router.find(text(r.Host), text(r.Path))
 	if m == nil || m.files == nil {
@@ -158,8 +178,12 @@ func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) 
 
 // record tells the access log of a request that took the short way.
 func (s *site) record(r *lane.Request, status int, sent int64, end time.Time, took time.Duration) {
+	client := r.Client
+	if r.ForwardedFor != nil {
+		client = s.guards.proxies.client(client, []string{text(r.ForwardedFor)})
+	}
 	s.access.write(record{
-		client: r.Client, method: text(r.Method()), uri: text(r.Target), proto: "HTTP/1.1", host: text(r.Host),
+		client: client, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), host: text(r.Host),
 		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, end: end, took: took,
 	})
 }
@@ -244,6 +268,7 @@ func (s *site) httpServer(l *lane.Lane, handler http.Handler) *http.Server {
 		MaxHeaderBytes:    int(s.guards.maxHeader),
 		ErrorLog:          log.New(serverLog{s.env.Log}, "", 0),
 		ConnState:         l.ConnState,
+		ConnContext:       l.ConnContext,
 		HTTP2:             &http.HTTP2Config{WriteByteTimeout: time.Duration(s.guards.stall)},
 		Protocols:         new(http.Protocols),
 		// "OPTIONS *" goes to the handler, and so into the access log, like everything else.
@@ -261,11 +286,7 @@ func (s *site) Reload(ctx context.Context) error {
 	var errs []error
 	for _, m := range s.mounts {
 		if err := m.reload(ctx, s.env.Log); err != nil {
-			what := m.spec.name()
-			if m.spec.given == "" {
-				what = fmt.Sprintf("--path %q", m.spec.arg)
-			}
-			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+			errs = append(errs, fmt.Errorf("%s: %w", m.spec.name(), err))
 		}
 	}
 	return errors.Join(errs...)
@@ -274,7 +295,7 @@ func (s *site) Reload(ctx context.Context) error {
 func (m *mount) reload(ctx context.Context, log *slog.Logger) error {
 	if m.users != nil {
 		if err := m.users.Reload(ctx); err != nil {
-			return fmt.Errorf("auth: %w", err)
+			return fmt.Errorf("%s: %w", m.spec.option("auth"), err)
 		}
 	}
 	before := m.root()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -38,22 +39,24 @@ func (t *tlsOptions) flags(fs *pflag.FlagSet, secure bool) {
 		"PEM `FILE` with the certificate and its chain; read again when it changes; repeatable, clients get the one for the name they ask for "+
 			"(default a self-made one, kept in --state-dir)")
 	fs.StringArrayVarP(&t.keys, "privkey", "k", nil, "PEM `FILE` with the private key; one for each --certificate, in the same order (default the certificate's file)")
-	fs.StringVar(&t.clientCA, "client-ca", "", "let only clients in with a certificate from an authority in this PEM `FILE`")
+	fs.StringVar(&t.clientCA, "client-ca", "", "admit only clients with a certificate from an authority in this PEM `FILE`")
 	fs.StringArrayVar(&t.acme, "acme", nil, "get a certificate for `DOMAIN` from Let's Encrypt and renew it; repeatable. Port 443, or --http 80, must be open to the internet")
 	fs.StringVar(&t.acmeEmail, "acme-email", "", "`ADDRESS` at which the authority may reach you")
 	fs.StringVar(&t.acmeDirectory, "acme-directory", "", "`URL` of an authority other than Let's Encrypt (RFC 8555)")
-	fs.StringArrayVar(&t.http, "http", nil, "serve plain http on `ENDPOINT` as well, such as 80; --acme is answered there too; repeatable")
+	fs.StringArrayVar(&t.http, "http", nil, "serve plain http too, on an `ENDPOINT` such as 80, and answer the authority of --acme there; repeatable")
 	fs.BoolVar(&t.redirectHTTP, "redirect-http", false, "on --http, send everybody to https instead")
-	fs.Var(&t.hsts, "hsts", "tell browsers to use nothing but https for this long, such as 8760h, a year")
-	fs.BoolVar(&t.h2c, "h2c", false, "speak HTTP/2 on plain http too, with clients that begin with it (h2c)")
+	fs.Var(&t.hsts, "hsts", "tell browsers to use nothing but https for this long, such as 365d")
+	where := "plain http"
+	if secure {
+		where = "--http"
+	}
+	fs.BoolVar(&t.h2c, "h2c", false, "speak HTTP/2 on "+where+" too, with clients that begin with it (h2c)")
 }
 
 // on says whether --port and --listen speak TLS.
 func (t *tlsOptions) on(secure bool) bool {
 	return secure || t.enable || len(t.certificates) > 0 || len(t.keys) > 0 || len(t.acme) > 0 || t.clientCA != ""
 }
-
-func (t *tlsOptions) redirects() bool { return t.redirectHTTP }
 
 // check finds mistakes. proxied says that a trusted proxy may speak TLS for us.
 func (t *tlsOptions) check(secure, proxied bool) error {
@@ -63,8 +66,16 @@ func (t *tlsOptions) check(secure, proxied bool) error {
 		return &plugins.UsageError{Reason: "--http: there is no TLS here that it could be without", Suggestion: "use --listen, or the service ssl-web"}
 	case t.redirectHTTP && len(t.http) == 0:
 		return &plugins.UsageError{Reason: "--redirect-http: nobody can come without TLS", Suggestion: "add --http 80"}
+	case t.clientCA != "" && len(t.http) > 0 && !t.redirectHTTP:
+		return &plugins.UsageError{Reason: "--client-ca: who comes to --http needs no certificate", Suggestion: "add --redirect-http"}
 	case t.hsts > 0 && !on && !proxied:
 		return &plugins.UsageError{Reason: "--hsts: there is no TLS here", Suggestion: "use the service ssl-web, or --trusted-proxy for one that speaks it"}
+	case t.acmeEmail != "" && len(t.acme) == 0:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-email %q: no certificate is asked for", t.acmeEmail), Suggestion: "add --acme DOMAIN"}
+	case t.acmeDirectory != "" && len(t.acme) == 0:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-directory %q: no certificate is asked for", t.acmeDirectory), Suggestion: "add --acme DOMAIN"}
+	case t.acmeEmail != "" && !strings.Contains(strings.Trim(t.acmeEmail, "@"), "@"):
+		return plugins.Usagef("--acme-email %q: not an address such as admin@example.org", t.acmeEmail)
 	case len(t.keys) > len(t.certificates):
 		return &plugins.UsageError{Reason: fmt.Sprintf("--privkey %q: there is no --certificate for it", t.keys[len(t.certificates)]), Suggestion: "give one --certificate for each --privkey"}
 	case len(t.keys) > 0 && len(t.keys) < len(t.certificates):
@@ -124,7 +135,7 @@ func (t toHTTPS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case t.port != "443":
 		target.Host = net.JoinHostPort(host, t.port)
-	case len(host) > 0 && host[0] != '[' && net.ParseIP(host).To4() == nil && net.ParseIP(host) != nil:
+	case strings.Contains(host, ":"):
 		target.Host = "[" + host + "]"
 	}
 	w.Header().Set("Location", target.String())

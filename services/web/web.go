@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -106,12 +108,12 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 
 func (o *options) logFlags(fs *pflag.FlagSet) {
 	o.accessLog = filePath{kind: "FILE|log|off", given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
-	fs.Var(&o.accessLog, "access-log", "append a record of each request to a file, to the program's own log (log) or nowhere (off)")
+	fs.Var(&o.accessLog, "access-log", "where a record of each request goes: to a file, to the program's own log (log) or nowhere (off)")
 	fs.Var(&o.accessFormat, "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
 }
 
 func (o *options) terminalFlags(fs *pflag.FlagSet) {
-	fs.BoolVar(&o.qr, "qr", false, "print a QR code of the address, for a telephone in the same network")
+	fs.BoolVar(&o.qr, "qr", false, "print a QR code of the address, for phones in the same network")
 	fs.BoolVar(&o.open, "open", false, "open the address in the browser")
 	fs.BoolVar(&o.live, "live", false, "reload pages in the browser when a file changes; the files stay as they are")
 }
@@ -125,7 +127,7 @@ func newFlagSet() *pflag.FlagSet {
 func (o *options) listenFlags(fs *pflag.FlagSet) {
 	port, _ := o.defaults()
 	fs.StringVarP(&o.port, "port", "p", "", fmt.Sprintf(
-		"listen on `PORT` of all interfaces; auto takes the first free one from %d on (default %d without --listen)", port, port))
+		"listen on `PORT`, or on an endpoint as --listen does; auto takes the first free port from %d on (default %d without --listen)", port, port))
 	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil, fmt.Sprintf(
 		"listen on `ENDPOINT`, such as tcp:%d:interface=127.0.0.1 or unix:web.sock; repeatable; see gtwistd help endpoints", port))
@@ -153,7 +155,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open}}
+	s := &site{env: env, guards: o.guards, hsts: o.tls.strictTransport(), h2c: o.tls.h2c, announcement: plugins.Announcement{QR: o.qr, Open: o.open, Path: o.routePrefix}}
 	if err := o.openSite(ctx, s); err != nil {
 		s.close()
 		return nil, err
@@ -163,9 +165,10 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 
 func (o *options) check() error {
 	if o.portGiven != nil && o.portGiven.Changed && !maybeEndpoint(o.port) {
-		reason, number := "not a port, nor an endpoint", "give a number such as 8080"
+		port, _ := o.defaults()
+		reason, number := "not a port, nor an endpoint", fmt.Sprintf("give a number such as %d", port)
 		if o.port == "" {
-			reason, number = "no port", "leave the option out for 8080"
+			reason, number = "no port", fmt.Sprintf("leave the option out for %d", port)
 		}
 		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: %s", o.port, reason), Suggestion: number + "; --port 0 or auto takes a free one"}
 	}
@@ -209,39 +212,46 @@ func (o *options) openSite(ctx context.Context, s *site) (err error) {
 func (o *options) makeMounts(ctx context.Context, s *site) error {
 	specs := o.mounts.list
 	if o.path.given != "" || len(specs) == 0 {
-		root := mountSpec{kind: "static", arg: o.path.path(), given: ""}
+		root := mountSpec{kind: "static", arg: o.path.path(), typed: o.path.name()}
 		specs = append([]mountSpec{root}, specs...)
+	}
+	if err := o.checkStatic(specs); err != nil {
+		return err
+	}
+	for _, flags := range []*pflag.FlagSet{o.staticFlags, o.commonFlags} {
+		if err := checkIdle(specs, flags); err != nil {
+			return err
+		}
 	}
 	for i := range specs {
 		spec := &specs[i]
 		spec.path = o.routePrefix + spec.path
 		m, err := o.makeMount(ctx, spec, s.env)
 		if err != nil {
-			return o.blame(spec, err)
+			return err
 		}
 		for _, other := range s.mounts {
 			if other.host == m.host && other.path == m.path {
-				return errors.Join(m.close(), plugins.Usagef("%s: %s is taken already", spec.name(), m.place()))
+				return errors.Join(m.close(), plugins.Usagef("%s: %s is the place of %s already", spec.name(), m.place(), other.spec.name()))
 			}
 		}
 		s.mounts = append(s.mounts, m)
 		s.router.add(m)
 	}
-	return nil
+	return s.checkRedirects()
 }
 
-// blame says which option an error is about.
-func (o *options) blame(spec *mountSpec, err error) error {
-	var usage *plugins.UsageError
-	switch {
-	case errors.As(err, &usage) && spec.given == "":
-		return err
-	case errors.As(err, &usage):
-		return &plugins.UsageError{Reason: spec.name() + ": " + usage.Reason, Suggestion: usage.Suggestion}
-	case spec.given == "":
-		return fmt.Errorf("--path %q: %w", o.path.name(), err)
+// checkStatic refuses options for files where there are none.
+func (o *options) checkStatic(specs []mountSpec) (err error) {
+	if slices.ContainsFunc(specs, func(m mountSpec) bool { return m.kind == "static" }) {
+		return nil
 	}
-	return fmt.Errorf("%s: %w", spec.name(), err)
+	o.staticFlags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed && err == nil {
+			err = &plugins.UsageError{Reason: fmt.Sprintf("--%s: there is no mount of files that it could be about", f.Name), Suggestion: "add --path DIR or a --mount of the kind static"}
+		}
+	})
+	return err
 }
 
 func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.Env) (*mount, error) {
@@ -255,7 +265,7 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	}
 	maker.Flags(flags)
 	if err := spec.apply(flags, defaults); err != nil {
-		return nil, err
+		return nil, spec.blame(err)
 	}
 	if o.live && spec.kind == "static" {
 		if err := flags.Set("memory", "0"); err != nil { // a browser comes back within milliseconds of a change
@@ -264,14 +274,16 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	}
 	m := &mount{spec: spec, host: spec.host, path: spec.path}
 	var err error
-	if m.users, err = own.users(ctx, env); err != nil {
+	if m.users, err = own.users(spec, env); err != nil {
 		return nil, err
 	}
 	header := own.header()
-	if m.inner, err = maker.Mount(ctx, Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}, env); err != nil {
-		return nil, err
+	at := Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}
+	if m.inner, err = maker.Mount(ctx, at, env); err != nil {
+		return nil, spec.blame(err)
 	}
-	m.handler = own.wrap(m.inner, header, m.users, env)
+	m.guard = func(next http.Handler) http.Handler { return own.wrap(next, header, m.users, env) }
+	m.handler = m.guard(m.inner)
 	if files, ok := m.inner.(*static.Handler); ok && own.plain() {
 		m.files = files
 	}
@@ -314,7 +326,7 @@ func (o *options) bind(ctx context.Context, s *site) error {
 		if err != nil {
 			return err
 		}
-		if o.tls.redirects() {
+		if o.tls.redirectHTTP {
 			s.plain.listeners = append(s.plain.listeners, l)
 		} else {
 			s.main.listeners = append(s.main.listeners, l)

@@ -24,14 +24,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// directory writes files below a new directory.
+// directory writes files below a new directory; a name that ends with a slash is a directory.
 func directory(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
 		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name+"x")), 0o755); err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "/") {
+			continue
 		}
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
@@ -175,6 +178,7 @@ func TestMakeErrors(t *testing.T) {
 	}{
 		{"missing directory", []string{"--path", "x"}, `--path "x": no such directory`},
 		{"below a file", []string{"--path", "a.txt/x"}, `--path "a.txt/x": not a directory`},
+		{"missing password file", []string{"--path", "a.txt", "--auth", "x"}, `--auth "x": no such file or directory`},
 		{"log in a missing directory", []string{"--access-log", "x/log"}, `--access-log "x/log": `},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -27,12 +28,21 @@ func (l *Lane) dateAt(now time.Time) string {
 // answer answers the request at the start of the buffer, which is size bytes long, if it can be done from memory. With an
 // error, which can also mean that all is well and it was the last one, the connection is to be closed.
 func (c *conn) answer(size int) (done bool, err error) {
+	c.state.Store(answering)
+	defer func() {
+		if c.failed(recover()) {
+			c.state.Store(ended)
+			done, err = false, errEnded
+		}
+	}()
 	begin := c.lane.now()
 	a, ok := c.lane.config.Answer(&c.request)
 	if !ok {
-		return false, nil
+		if c.state.Load() == ended {
+			err = errEnded // net/http was shut down meanwhile
+		}
+		return false, err
 	}
-	c.state.Store(answering)
 	last := c.request.last || c.lane.stopping.Load()
 	sent, err := c.write(&a, begin, last)
 	if c.lane.config.Record != nil {
@@ -49,15 +59,21 @@ func (c *conn) answer(size int) (done bool, err error) {
 	return true, nil
 }
 
+// outgoing is what an answer is put together in.
+type outgoing struct {
+	buf    []byte // with answerSize
+	parts  [2][]byte
+	chunks net.Buffers // of parts
+}
+
 // write returns how much of the body was sent.
 func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error) {
 	body := a.Body
 	if c.request.Head {
 		body = nil
 	}
-	buf := c.lane.answers.Get().(*[]byte)
-	defer c.lane.answers.Put(buf)
-	b := append((*buf)[:0], a.Head...)
+	out := c.lane.answers.Get().(*outgoing)
+	b := append(out.buf[:0], a.Head...)
 	b = append(b, c.lane.dateAt(now)...)
 	if c.tls != nil {
 		b = append(b, c.lane.config.TLSHeader...)
@@ -75,11 +91,17 @@ func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error
 		written, err = c.Conn.Write(b)
 		n = int64(written)
 	} else {
-		chunks := net.Buffers{b, body}
-		n, err = chunks.WriteTo(c.Conn)
+		out.parts = [2][]byte{b, body}
+		out.chunks = out.parts[:]
+		n, err = out.chunks.WriteTo(c.Conn)
+		out.parts = [2][]byte{}
 	}
+	c.lane.answers.Put(out)
 	return max(0, n-int64(head)), err
 }
+
+// maxForeign is how much the access log is told of what is no HTTP.
+const maxForeign = 64
 
 // reject tells the client why its request is not taken, and ends the connection.
 func (c *conn) reject(status int, reason string) error {
@@ -87,20 +109,29 @@ func (c *conn) reject(status int, reason string) error {
 	text := strconv.Itoa(status) + " " + http.StatusText(status)
 	head := "HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
 		strconv.Itoa(len(reason)) + "\r\n" + c.lane.dateAt(c.lane.now()) + "\r\n"
-	_ = c.Conn.SetDeadline(time.Now().Add(freshTimeout))
-	n, err := io.WriteString(c.Conn, head+reason)
+	n := farewell(c.Conn, head+reason)
 	if c.lane.config.Record != nil {
 		c.request = Request{Client: c.client, TLS: c.tls != nil}
-		if line, _, whole := cutBegun((*c.buf)[c.r:c.w]); whole {
-			c.request.parseLine(line)
+		line, _, _ := bytes.Cut((*c.buf)[c.r:c.w], []byte("\n"))
+		if status == http.StatusBadRequest {
+			line = line[:min(len(line), maxForeign)]
 		}
+		c.request.parseLine(bytes.TrimSuffix(line, []byte("\r")))
 		c.lane.config.Record(&c.request, status, int64(max(0, n-len(head))), c.lane.now(), 0)
 	}
-	// What the client has sent besides would make the system reset the connection, and take the answer with it.
-	if err == nil && c.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, 256<<10)
-	}
 	return errEnded
+}
+
+// farewell writes the last that a client gets, and reads what it still sends for as long as is fair: else the system would
+// reset the connection, and take the answer with it. It returns how much was written.
+func farewell(nc net.Conn, text string) (n int) {
+	_ = nc.SetDeadline(time.Now().Add(freshTimeout))
+	n, err := io.WriteString(nc, text)
+	w, ok := nc.(interface{ CloseWrite() error })
+	if err == nil && ok && w.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, nc, 1<<20)
+	}
+	return n
 }
 
 const (
@@ -118,8 +149,8 @@ func (c *conn) allow(n int64) {
 	}
 	need := config.Stall + time.Duration(float64(n)/float64(config.MinRate)*float64(time.Second))
 	now := c.lane.now()
-	// To set a deadline costs as much as a tenth of a short answer: one that is still half as long will do.
-	if time.Duration(c.writeBy.Load()-now.UnixNano()) >= need/2 && c.writeBy.Load() != 0 {
+	// To set a deadline costs as much as a tenth of a short answer: one that takes or gives half of what is granted will do.
+	if by := c.writeBy.Load(); by != 0 && (time.Duration(by-now.UnixNano())-need).Abs() <= config.Stall/2 {
 		return
 	}
 	by := now.Add(need)
@@ -129,9 +160,38 @@ func (c *conn) allow(n int64) {
 
 // Write implements net.Conn for the http.Server.
 func (c *conn) Write(p []byte) (int, error) {
+	c.settle()
 	c.allow(int64(len(p)))
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if c.lane.config.Record != nil && c.begun.CompareAndSwap(false, true) {
+		c.recordRefusal(p[:n])
+	}
+	return n, err
 }
+
+// recordRefusal records what the http.Server has answered to a request that it gave to no handler: a status line, a short
+// header and a line of text, in one piece.
+func (c *conn) recordRefusal(answer []byte) {
+	version, rest, _ := bytes.Cut(answer, []byte(" "))
+	code, _, _ := bytes.Cut(rest, []byte(" "))
+	status, ok := decimal(code)
+	_, body, whole := bytes.Cut(answer, []byte("\r\n\r\n"))
+	if !ok || !whole || status < 400 || !bytes.HasPrefix(version, []byte("HTTP/1.")) {
+		return
+	}
+	r := Request{Client: c.client, TLS: c.tls != nil}
+	r.parseLine(c.line)
+	c.lane.config.Record(&r, int(status), int64(len(body)), c.lane.now(), 0)
+}
+
+// firstLine returns what there is of the first line of a head, up to what is worth keeping of it.
+func firstLine(b []byte) []byte {
+	line, _, _ := bytes.Cut(b[:min(len(b), maxLine)], []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r"))
+}
+
+// maxLine is how many bytes of the first line of a request are in the record of its refusal.
+const maxLine = 1 << 10
 
 // onDisk is a file that is read through something that bounds how many calls may wait for the disk.
 type onDisk interface {
@@ -140,6 +200,7 @@ type onDisk interface {
 
 // ReadFrom is what the http.Server calls to send a file.
 func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
+	c.settle()
 	limited, ok := src.(*io.LimitedReader)
 	if !ok || c.raw == nil {
 		return c.copyFrom(src)

@@ -36,6 +36,9 @@ type Config struct {
 	// Private reports whether an absolute path, without symbolic links, is a file of this program, such as a log, whose
 	// changes are not the site's. Nil means that none is.
 	Private func(path string) bool
+	// Guard is put around what tells browsers of changes: who may not have the pages may not know when they change. Nil lets
+	// everybody know.
+	Guard func(http.Handler) http.Handler
 	// Moved is called by Run when one of Paths has become another directory, before browsers are told. May be nil.
 	Moved func(ctx context.Context)
 	// Log gets one line if the system cannot tell of changes, or if there is nothing to be watched.
@@ -54,6 +57,8 @@ type Live struct {
 	done      chan struct{} // closed when Run ends
 	handedOut atomic.Bool   // some page with the script
 	how       atomic.Value  // string, for Report
+	streams   atomic.Int64  // open ones
+	events    http.Handler  // stream, behind the guard
 
 	mu      sync.Mutex
 	version version
@@ -69,6 +74,9 @@ func New(c Config) (*Live, error) {
 	}
 	l.version.run = l.run
 	l.how.Store("on")
+	if l.events = http.HandlerFunc(l.stream); c.Guard != nil {
+		l.events = c.Guard(l.events)
+	}
 	for i, path := range c.Paths {
 		abs, err := filepath.Abs(path) // now: afterwards the program may change its directory
 		if err != nil {
@@ -166,7 +174,7 @@ func (l *Live) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case l.config.Base + streamPath:
-			l.stream(w, r)
+			l.events.ServeHTTP(w, r)
 		case l.config.Base + scriptPath:
 			serveScript(w, r)
 		default:

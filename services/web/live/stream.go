@@ -18,6 +18,8 @@ const (
 	writeTimeout = 10 * time.Second
 	// reconnect is how long a browser waits before it connects again, to a server that may be starting.
 	reconnect = time.Second
+	// maxStreams is how many browsers are told at a time: --live is for the few who work on a site.
+	maxStreams = 256
 )
 
 //go:embed live.js
@@ -27,6 +29,12 @@ var script string
 // the browser has to do, its id the version it has then.
 func (l *Live) stream(w http.ResponseWriter, r *http.Request) {
 	if !forReading(w, r) {
+		return
+	}
+	defer l.streams.Add(-1)
+	if l.streams.Add(1) > maxStreams {
+		w.Header().Set("Retry-After", "10")
+		http.Error(w, "too many browsers are told of changes", http.StatusServiceUnavailable)
 		return
 	}
 	header := w.Header()

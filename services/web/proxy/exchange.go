@@ -69,7 +69,9 @@ func (x *exchange) try() bool {
 	return false
 }
 
-// request returns what the upstream gets, whose body is the client's.
+// request returns what the upstream gets, whose body is the client's. It has no trailer, which RFC 9110 section 6.5.1 lets
+// go: some upstreams take one for a part of the header, where nobody but us says who the client is. And net/http writes
+// into the client's map as the body ends, perhaps while the transport goes through it, which no program survives.
 func (x *exchange) request(ctx context.Context, t *target, upgrade string) *http.Request {
 	out := x.r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:              func(string) { x.valid.Store(true) },
@@ -81,7 +83,7 @@ func (x *exchange) request(ctx context.Context, t *target, upgrade string) *http
 	out.Host = x.h.hostFor(t, x.r)
 	out.Header = x.requestHeader(t, upgrade)
 	out.RequestURI, out.Close, out.TransferEncoding = "", false, nil
-	out.Body, out.GetBody = nil, nil
+	out.Body, out.GetBody, out.Trailer = nil, nil, nil
 	if x.body != nil {
 		out.Body = x.body
 	}

@@ -191,11 +191,12 @@ func TestTunnelEnds(t *testing.T) {
 	})
 }
 
-// TestHalfClosedTunnel says that a client that has said all still hears.
+// TestHalfClosedTunnel says that a client that has said all still hears. It waits until there is a tunnel: before, net/http
+// takes the end of what a client sends for its leaving.
 func TestHalfClosedTunnel(t *testing.T) {
 	up := rawUpstream(t, func(conn net.Conn, in *bufio.Reader) {
 		readHead(in)
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n")
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\nready\n")
 		all, err := io.ReadAll(in)
 		fmt.Fprintf(conn, "%s %v", all, err)
 	})
@@ -208,6 +209,9 @@ func TestHalfClosedTunnel(t *testing.T) {
 	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nall")
 	in := bufio.NewReader(conn)
 	head := readHead(in)
+	if ready, err := in.ReadString('\n'); ready != "ready\n" {
+		t.Fatalf("answer = %q %q, %v", head, ready, err)
+	}
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}

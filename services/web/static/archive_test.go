@@ -119,6 +119,18 @@ func archived(t *testing.T) (dir string, want map[string]string) {
 	return dir, want
 }
 
+// inFormat returns what an archive holds of that: a zip has no backslashes.
+func inFormat(format string, want map[string]string) map[string]string {
+	if format != "zip" {
+		return want
+	}
+	named := map[string]string{}
+	for name, content := range want {
+		named[strings.ReplaceAll(name, `\`, "_")] = content
+	}
+	return named
+}
+
 func TestArchive(t *testing.T) {
 	dir, want := archived(t)
 	addr := archiving(t, static.Config{Path: dir, Private: func(path string) bool { return filepath.Base(path) == "private.log" }})
@@ -128,11 +140,16 @@ func TestArchive(t *testing.T) {
 	types := map[string]string{"tar": "application/x-tar", "tar.gz": "application/gzip", "zip": "application/zip"}
 	for format, contentType := range types {
 		t.Run(format, func(t *testing.T) {
-			res := get(t, addr, "/?archive="+format)
+			want, res := inFormat(format, want), get(t, addr, "/?archive="+format)
 			if res.StatusCode != 200 || res.Header.Get("Content-Type") != contentType || res.Header.Get("Content-Disposition") != "attachment; filename=site."+format {
 				t.Fatalf("= %d, %v", res.StatusCode, res.Header)
 			}
-			got := unpack(t, format, res.body)
+			got, want := unpack(t, format, res.body), maps.Clone(want)
+			if format == "zip" { // where a backslash would be the separator of a path to some
+				const odd = "site/sub/C:\\con <>|?*.txt"
+				want[strings.ReplaceAll(odd, `\`, "_")] = want[odd]
+				delete(want, odd)
+			}
 			if names, wanted := slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)); !slices.Equal(names, wanted) {
 				t.Errorf("names\n%q, want\n%q", names, wanted)
 			}
@@ -182,8 +199,8 @@ func TestArchiveTools(t *testing.T) {
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", tt.tool, err, out)
 			}
-			for name, content := range want {
-				if tt.tool == "unzip" && (!utf8.ValidString(name) || strings.ContainsAny(name, "\n\\")) {
+			for name, content := range inFormat(tt.format, want) {
+				if tt.tool == "unzip" && (!utf8.ValidString(name) || strings.Contains(name, "\n")) {
 					continue // unzip makes other names of these
 				}
 				if strings.HasSuffix(name, "/") {

@@ -5,13 +5,18 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
 
-// leastCompressed is the size in bytes below which compression does not pay.
-const leastCompressed = 256
+const (
+	// leastCompressed is the size in bytes below which compression does not pay.
+	leastCompressed = 256
+
+	// encodersAtOnce is how many files are compressed while they are sent. Each takes two megabytes for as long as its client
+	// likes to read, and HTTP/2 lets one connection ask for hundreds.
+	encodersAtOnce = 64
+)
 
 // onTheFly are the codings that we make ourselves: brotli is too slow for that.
 const onTheFly = codingSet(1<<zstdCoding | 1<<gzipCoding)
@@ -22,21 +27,34 @@ func (h *Handler) compresses(res *resource, r *http.Request) coding {
 		return identity
 	}
 	res.vary = true
-	if r.Header["Range"] != nil && r.Method == http.MethodGet {
+	if wantsPart(r) {
 		return identity
 	}
-	return onTheFly.best([]byte(r.Header.Get("Accept-Encoding")))
+	return onTheFly.best(acceptEncoding(r))
 }
+
+func wantsPart(r *http.Request) bool { return r.Method == http.MethodGet && r.Header["Range"] != nil }
 
 func (h *Handler) mayCompress(res *resource) bool {
 	return h.config.Options.Compress && res.coding == identity && res.info.Size() >= leastCompressed && compressible(res.contentType)
 }
 
-// compress answers with the file in the resource's coding. It has no length, and no parts: If-Range has nothing to choose.
-func (h *Handler) compress(w http.ResponseWriter, r *http.Request, res *resource, modified time.Time) {
+// compress answers with the file in a coding, or returns false if too many answers are being compressed: then it goes as it
+// is. The answer has no length, and no parts: If-Range has nothing to choose.
+func (h *Handler) compress(w http.ResponseWriter, r *http.Request, res *resource, to coding) bool {
+	select {
+	case h.encoders <- struct{}{}:
+		defer func() { <-h.encoders }()
+	default:
+		return false
+	}
+	res.coding = to
+	etag, modified := validators(res.info, to)
+	setHeader(w, h.header(res, etag))
 	c := &compressor{ResponseWriter: w, coding: res.coding, left: res.info.Size(), head: r.Method == http.MethodHead}
-	http.ServeContent(c, standardized(r, res.info.Size()), "", modified, h.disk(r.Context(), res.file))
+	http.ServeContent(c, standardized(r, res.info.Size()), "", modified, h.disk(r.Context(), res))
 	c.end()
+	return true
 }
 
 // compressor encodes the body of a 200.

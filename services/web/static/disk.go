@@ -2,6 +2,7 @@ package static
 
 import (
 	"context"
+	"io"
 	"os"
 )
 
@@ -9,11 +10,21 @@ import (
 // however many clients there are.
 type disk struct {
 	*os.File
-	do func(func() error) error
+	size int64 // when it was looked at
+	do   func(func() error) error
 }
 
-func (h *Handler) disk(ctx context.Context, f *os.File) *disk {
-	return &disk{f, func(fn func() error) error { return h.config.Pool.Do(ctx, fn) }}
+func (h *Handler) disk(ctx context.Context, res *resource) *disk {
+	return &disk{res.file, res.info.Size(), func(fn func() error) error { return h.config.Pool.Do(ctx, fn) }}
+}
+
+// Seek implements io.Seeker. The end is where it was when the file was looked at, as the headers say: of one that grows,
+// net/http would send more than its Content-Length.
+func (d *disk) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekEnd {
+		offset, whence = d.size+offset, io.SeekStart
+	}
+	return d.File.Seek(offset, whence)
 }
 
 // Read implements io.Reader.

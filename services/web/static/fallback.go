@@ -28,6 +28,7 @@ func (h *Handler) fallBack(w http.ResponseWriter, r *http.Request) bool {
 		sendNotFound(w, r, v.header, bytes.NewReader(v.body), int64(len(v.body)))
 		return true
 	case res.file != nil:
+		res.vary = res.vary || h.mayCompress(&res)
 		sendNotFound(w, r, h.header(&res, ""), res.file, res.info.Size())
 		return true
 	}

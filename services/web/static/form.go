@@ -4,13 +4,47 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"path"
 	"strings"
 )
 
-// maxFormFiles bounds what is told about one form.
-const maxFormFiles = 1000
+const (
+	// maxFormFiles bounds what is told about one form.
+	maxFormFiles = 1000
+
+	// maxFormHead bounds the header of a field, in bytes, with what multipart.Reader reads ahead. That allows 10 MB by itself.
+	maxFormHead = 64 << 10
+)
+
+// errFormHead is what a formReader says.
+var errFormHead = &refusal{http.StatusRequestHeaderFieldsTooLarge, "the header of a field is too large"}
+
+// formReader is a form, of which no more than left bytes are read, unless that is negative.
+type formReader struct {
+	io.Reader
+	left int
+}
+
+func (f *formReader) Read(b []byte) (int, error) {
+	if f.left < 0 {
+		return f.Reader.Read(b)
+	}
+	if f.left == 0 {
+		return 0, errFormHead
+	}
+	n, err := f.Reader.Read(b[:min(len(b), f.left)])
+	f.left -= n
+	return n, err
+}
+
+// next returns the next field. What is left of the one before must have been read.
+func (f *formReader) next(form *multipart.Reader) (*multipart.Part, error) {
+	f.left = maxFormHead
+	defer func() { f.left = -1 }()
+	return form.NextPart()
+}
 
 // saved is a file of a form that is there now.
 type saved struct {
@@ -32,7 +66,7 @@ func (h *Handler) postForm(w http.ResponseWriter, r *http.Request) error {
 	case !slash:
 		return &refusal{http.StatusBadRequest, "a form goes to a directory: its URL ends with a slash"}
 	}
-	body := &patientReader{r.Body, http.NewResponseController(w)}
+	body := &formReader{&patientReader{r.Body, http.NewResponseController(w)}, -1}
 	r.Body = io.NopCloser(body) // net/http closes its own
 	form, err := r.MultipartReader()
 	if err != nil {
@@ -40,7 +74,7 @@ func (h *Handler) postForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	var files []saved
 	for {
-		field, err := form.NextPart()
+		field, err := body.next(form)
 		if err == io.EOF {
 			break
 		}
@@ -48,10 +82,13 @@ func (h *Handler) postForm(w http.ResponseWriter, r *http.Request) error {
 			return h.refuseRest(w, r, files, "", &bodyError{err})
 		}
 		name := lastElement(field.FileName())
-		if name == "" {
-			continue // a field without a file
+		if name == "" { // a field without a file
+			if _, err := io.Copy(io.Discard, field); err != nil {
+				return h.refuseRest(w, r, files, "", &bodyError{err})
+			}
+			continue
 		}
-		u := &upload{dir: dir, name: name, replace: h.config.Options.UploadOverwrite}
+		u := &upload{dir: dir, name: name, replace: h.config.Options.UploadOverwrite, instead: h.config.Options.insteadOf(name)}
 		if err := h.storeField(r, u, field, len(files)); err != nil {
 			return h.refuseRest(w, r, files, name, err)
 		}

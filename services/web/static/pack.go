@@ -114,6 +114,9 @@ func (p *zipPacker) add(name string, method uint16, mode fs.FileMode, modified t
 	if oldest := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC); modified.Before(oldest) {
 		modified = oldest // the first that the format knows
 	}
+	// The format has no backslashes (APPNOTE 4.4.17.1): whoever unpacks it on Windows may take them for slashes, and "..\" for a
+	// way out.
+	name = strings.ReplaceAll(name, `\`, "_")
 	h := &zip.FileHeader{Name: name, Method: method, Modified: modified.UTC()}
 	h.SetMode(mode)
 	return p.CreateHeader(h)

@@ -182,6 +182,7 @@ func (e *refusal) Error() string { return e.reason }
 var (
 	errLocked    = &refusal{http.StatusLocked, "another upload of it is under way"}
 	errExists    = &refusal{http.StatusConflict, "it exists"}
+	errInstead   = &refusal{http.StatusConflict, "it would be sent in place of a file that exists"}
 	errDirectory = &refusal{http.StatusConflict, "it is a directory"}
 	errSpecial   = &refusal{http.StatusConflict, "it is no regular file"}
 	errCondition = &refusal{http.StatusPreconditionFailed, "it is not what the condition says"}

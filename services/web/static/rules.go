@@ -39,8 +39,11 @@ func (m *MIMETypes) Set(s string) error {
 	ending, value := "", s
 	if strings.HasPrefix(s, ".") {
 		var found bool
-		if ending, value, found = strings.Cut(s, "="); !found || len(ending) < 2 || strings.Contains(ending[1:], ".") {
+		switch ending, value, found = strings.Cut(s, "="); {
+		case !found || len(ending) < 2:
 			return errors.New("not of the form .md=text/plain")
+		case path.Ext(ending) != ending:
+			return fmt.Errorf("of a name only the last ending counts: %s", path.Ext(ending))
 		}
 	}
 	if t, _, err := mime.ParseMediaType(value); err != nil || !strings.Contains(t, "/") {
@@ -74,6 +77,7 @@ func (m *MIMETypes) GetSlice() []string { return m.given }
 type CacheRules []cacheRule
 
 type cacheRule struct {
+	given   string
 	pattern pattern
 	value   string
 }
@@ -97,7 +101,7 @@ func (c *CacheRules) Set(s string) error {
 	if err != nil {
 		return err
 	}
-	*c = append(*c, cacheRule{pattern, value})
+	*c = append(*c, cacheRule{s, pattern, value})
 	return nil
 }
 
@@ -114,7 +118,7 @@ func (c *CacheRules) Replace(list []string) error {
 func (c *CacheRules) GetSlice() []string {
 	var list []string
 	for _, rule := range *c {
-		list = append(list, rule.pattern.String()+"="+rule.value)
+		list = append(list, rule.given)
 	}
 	return list
 }
@@ -136,21 +140,16 @@ func parsePattern(s string) (pattern, error) {
 	p := pattern(strings.Split(strings.TrimPrefix(s, "/"), "/"))
 	for _, element := range p {
 		if _, err := path.Match(element, ""); err != nil {
-			return nil, fmt.Errorf("pattern %q: a bracket that is not closed", s)
+			return nil, fmt.Errorf("pattern %q: a bracket that is not closed, or nothing after a backslash", s)
+		}
+		if element == "" {
+			return nil, fmt.Errorf("pattern %q: nothing before or after a slash; all below a directory is dir/**", s)
 		}
 	}
 	if !strings.Contains(s, "/") {
 		p = pattern{"**", s}
 	}
 	return p, nil
-}
-
-func (p pattern) String() string {
-	s := strings.Join(p, "/")
-	if base, ok := strings.CutPrefix(s, "**/"); ok && !strings.Contains(base, "/") {
-		return base
-	}
-	return s
 }
 
 func (p pattern) matches(name string) bool { return matchElements(p, strings.Split(name, "/")) }

@@ -227,14 +227,18 @@ func TestFileShrinks(t *testing.T) {
 	}
 }
 
-// FuzzPath says that no path leads to what is hidden or outside, and that a redirect stays on this host.
+// FuzzPath says that no path leads to what is hidden or outside, from memory or not, and that a redirect stays on this host.
 func FuzzPath(f *testing.F) {
 	for _, seed := range []string{"/", "/a.txt", "/sub", "//sub", "/\\sub", "/.git/config", "/sub/../.git/config", "/..", "/a\x00", "/\xff", "", "*"} {
 		f.Add(seed)
 	}
 	base := tree(f, map[string]string{"root/a.txt": "public", "root/sub/": "", "root/.git/config": "secret", "outside": "secret"})
-	h := newHandler(f, filepath.Join(base, "root"))
+	h := newHandlerOf(f, static.Config{Path: filepath.Join(base, "root"), Options: static.Options{Memory: 1 << 20}})
 	f.Fuzz(func(t *testing.T, path string) {
+		hot, ok := h.Hot(t.Context(), &static.HotRequest{Path: []byte(path)})
+		if strings.Contains(string(hot.Body), "secret") || ok && hot.Status != 200 {
+			t.Errorf("from memory %q = %d %q", path, hot.Status, hot.Body)
+		}
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL = &url.URL{Path: path}
 		w := httptest.NewRecorder()

@@ -40,6 +40,7 @@ type upload struct {
 	span      *contentRange // nil means the whole file
 	resumable bool          // what has come is kept when the client breaks off
 	replace   bool          // of what exists
+	instead   string        // the file beside it that it would be sent for, as a side file; "" if there is no such use of it
 	header    http.Header   // has the conditions
 
 	created bool        // nothing was replaced
@@ -123,7 +124,7 @@ func (h *Handler) newUpload(r *http.Request) (*upload, error) {
 		return nil, err
 	}
 	u.resumable = r.URL.RawQuery != "" && r.URL.Query().Has("upload")
-	u.header, u.replace = r.Header, h.config.Options.UploadOverwrite
+	u.header, u.replace, u.instead = r.Header, h.config.Options.UploadOverwrite, h.config.Options.insteadOf(u.name)
 	lines := r.Header.Values("Content-Range")
 	if len(lines) == 0 {
 		return u, nil
@@ -204,8 +205,8 @@ func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit in
 		defer p.close()
 		return u.end(p, err)
 	})
-	if u.info != nil && h.hot != nil {
-		h.hot.clear() // whoever uploads a file sees it at once, by each of its names
+	if u.info != nil {
+		h.forget() // who has sent a file gets that one
 	}
 	return err
 }
@@ -250,8 +251,23 @@ func (u *upload) mayReplace() bool {
 	return u.replace && strings.TrimSpace(u.header.Get("If-None-Match")) != "*"
 }
 
+// insteadOf returns the name of the file that one of this name may be sent for, "" if there is none.
+func (o *Options) insteadOf(name string) string {
+	for _, suffix := range sideSuffixes {
+		if file, ok := strings.CutSuffix(name, suffix); ok && o.Precompressed {
+			return file
+		}
+	}
+	return ""
+}
+
 // check looks at what has the name now, and sets created.
 func (u *upload) check(dir *os.Root) error {
+	if u.instead != "" && !u.replace {
+		if info, err := dir.Lstat(u.instead); err == nil && !info.IsDir() {
+			return errInstead
+		}
+	}
 	info, err := dir.Lstat(u.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		u.created = true
@@ -319,8 +335,11 @@ func (t *tree) uploadDir(u *upload) (*os.Root, error) {
 		return nil, errNowhere
 	}
 	if t.private != nil {
-		resolved, err := filepath.EvalSymlinks(filepath.Join(t.path, u.dir))
-		if err != nil || t.private(filepath.Join(resolved, u.name)) {
+		dir, err := t.realPath(u.dir)
+		if err != nil {
+			return nil, err
+		}
+		if t.private(filepath.Join(dir, u.name)) {
 			return nil, errName
 		}
 	}
@@ -330,8 +349,15 @@ func (t *tree) uploadDir(u *upload) (*os.Root, error) {
 // openTree opens the path. If there are to be uploads it must take them.
 func (c *Config) openTree() (*tree, error) {
 	t, err := openTree(c.Path, c.Private)
-	if err != nil || !c.Options.Upload {
-		return t, err
+	if err != nil {
+		return nil, err
+	}
+	t.hot = newHotCache(int64(c.Options.Memory), time.Now)
+	if t.hot != nil {
+		t.shelf = newShelf()
+	}
+	if !c.Options.Upload {
+		return t, nil
 	}
 	if err := t.checkUpload(); err != nil {
 		_ = t.root.Close()

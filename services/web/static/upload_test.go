@@ -526,6 +526,50 @@ func TestForm(t *testing.T) {
 	}
 }
 
+// TestFormHead says that no field of a form takes up memory with its header.
+func TestFormHead(t *testing.T) {
+	const begin = "--b\r\nContent-Disposition: form-data; name=f; filename=a.txt\r\n"
+	field := "--b\r\nContent-Disposition: form-data; name=note\r\n\r\n" + strings.Repeat("text ", 100_000) + "\r\n"
+	for name, tt := range map[string]struct {
+		body   string
+		status int
+	}{
+		"lines":                    {begin + strings.Repeat("Some: header\r\n", 9_000) + "\r\nx\r\n--b--\r\n", 431},
+		"one line":                 {begin + "X: " + strings.Repeat("y", 100_000) + "\r\n\r\nx\r\n--b--\r\n", 431},
+		"before the form":          {strings.Repeat("preamble\r\n", 20_000) + "\r\n" + begin + "\r\nx\r\n--b--\r\n", 431},
+		"long fields are no heads": {field + field + begin + "\r\n" + strings.Repeat("x", 200_000) + "\r\n" + field + "--b--\r\n", 201},
+	} {
+		addr := uploading(t, static.Config{Path: t.TempDir()})
+		head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n", len(tt.body))
+		if res := exchange(t, addr, head+tt.body); res.StatusCode != tt.status {
+			t.Errorf("%s = %d %q, want %d", name, res.StatusCode, res.body, tt.status)
+		}
+	}
+}
+
+// TestUploadOfSideFile says that what is not to be replaced is not replaced for those who take a coding either.
+func TestUploadOfSideFile(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		o      static.Options
+		status int
+	}{
+		{"a.txt.gz", static.Options{Precompressed: true}, 409},
+		{"a.txt.zst", static.Options{Precompressed: true}, 409},
+		{"a.txt.xz", static.Options{Precompressed: true}, 201},
+		{"b.txt.gz", static.Options{Precompressed: true}, 201},
+		{"sub.gz", static.Options{Precompressed: true}, 201},
+		{"a.txt.gz", static.Options{}, 201},
+		{"a.txt.gz", static.Options{Precompressed: true, UploadOverwrite: true}, 201},
+	} {
+		addr := uploading(t, static.Config{Path: tree(t, map[string]string{"a.txt": "a", "sub/": ""}), Options: tt.o})
+		res := exchange(t, addr, "PUT /"+tt.name+" HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx")
+		if res.StatusCode != tt.status {
+			t.Errorf("PUT %s with %+v = %d %q, want %d", tt.name, tt.o, res.StatusCode, res.body, tt.status)
+		}
+	}
+}
+
 func TestFormThatIsNone(t *testing.T) {
 	dir := t.TempDir()
 	addr := uploading(t, static.Config{Path: dir})

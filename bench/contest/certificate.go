@@ -1,4 +1,4 @@
-package main
+package contest
 
 import (
 	"crypto/ecdsa"
@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// writeCertificate makes a certificate for 127.0.0.1 that no one else has signed, and writes it and its key in PEM. It is
+// Certificate makes a certificate for 127.0.0.1 that no one else has signed, and writes it and its key in PEM. It is
 // good for a day from now on.
-func writeCertificate(certFile, keyFile string, now time.Time) error {
+func Certificate(certFile, keyFile string, now time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package main
+package contest
 
 import (
 	"net"
@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// discard reads until the end and adds up. With MSG_TRUNC the kernel does not copy what is thrown away (man 7 tcp).
-func discard(conn *net.TCPConn, received *atomic.Int64) error {
+// Discard reads until the end and adds up. With MSG_TRUNC the kernel does not copy what is thrown away (man 7 tcp).
+func Discard(conn *net.TCPConn, received *atomic.Int64) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package contest
 
 import (
 	"io"
@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// discard reads until the end and adds up.
-func discard(conn *net.TCPConn, received *atomic.Int64) error {
+// Discard reads until the end and adds up.
+func Discard(conn *net.TCPConn, received *atomic.Int64) error {
 	n, err := io.Copy(io.Discard, conn)
 	received.Add(n)
 	return err
