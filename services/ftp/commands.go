@@ -74,7 +74,11 @@ func commandTable(verb string) (command, bool) {
 		return command{do: needsParam}, true
 	case "XCUP":
 		return command{do: func(*session, string, string) string { return "CDUP" }}, true
-	case "ABOR", "STAT", "PWD", "XPWD", "CDUP", "MLST":
+	case "ABOR":
+		return command{do: (*session).doABOR}, true
+	case "STAT":
+		return command{do: (*session).doSTAT}, true
+	case "PWD", "XPWD", "CDUP", "MLST":
 		return command{}, true
 	case "SITE", "REIN", "SMNT", "ADAT", "CCC", "CONF", "ENC", "MIC", "LANG", "COMB", "AVBL", "MFCT", "MFF":
 		return command{open: true, do: says("502 %s is not to be had here.")}, true
@@ -385,6 +389,26 @@ func (c *session) doLIST(verb, param string) string {
 		return verb
 	}
 	return verb + " " + param
+}
+
+// doABOR keeps from the library what comes when there is nothing to abort: it would answer while the goroutine of the
+// transfer before may not be done with its answer, and the two share a buffer.
+func (c *session) doABOR(verb, _ string) string {
+	if c.current() == nil {
+		return c.answer("226 There is nothing to abort.")
+	}
+	return verb
+}
+
+// doSTAT lets the library wait for that goroutine.
+func (c *session) doSTAT(verb, param string) string {
+	switch {
+	case param != "":
+		return verb + " " + param
+	case c.current() != nil:
+		return verb
+	}
+	return c.answer("") + "\r\n" + verb
 }
 
 // doPASV has an IPv4 address in its answer, or makes none.

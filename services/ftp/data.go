@@ -157,7 +157,7 @@ type dataConn struct {
 	wire     *wire
 	session  *session
 	transfer *transfer // nil if the client has connected before it said what for
-	meter    meter
+	pace     pace      // nil for no limit
 	stream   net.Conn  // wire, or TLS on it
 	secure   *tls.Conn // stream if it is TLS
 	started  bool
@@ -174,7 +174,7 @@ func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
 	d := &dataConn{wire: w, session: c, transfer: t, stream: w}
 	c.mu.Lock()
 	if c.user != nil {
-		d.meter = c.user.meter
+		d.pace = c.user.pace
 	}
 	c.mu.Unlock()
 	if private {
@@ -239,10 +239,10 @@ func (d *dataConn) account(upload bool, n int64) error {
 	if d.transfer != nil {
 		d.transfer.bytes.Add(n)
 	}
-	if d.meter == nil || n == 0 {
+	if d.pace == nil || n == 0 {
 		return nil
 	}
-	return d.fail(d.meter.Wait(d.session.ctx, upload, int(n)))
+	return d.fail(d.pace.Wait(d.session.ctx, upload, int(n)))
 }
 
 // Read implements net.Conn.
@@ -328,7 +328,7 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 		return 0, err
 	}
 	chunk := int64(sendChunk)
-	if d.meter != nil {
+	if d.pace != nil {
 		chunk = paced
 	}
 	if d.secure != nil {
@@ -381,7 +381,7 @@ func (d *dataConn) receive(w io.Writer) (int64, error) {
 	buf := d.session.srv.buffers.get()
 	defer d.session.srv.buffers.put(buf)
 	b := *buf
-	if d.meter != nil {
+	if d.pace != nil {
 		b = b[:paced]
 	}
 	var total int64

@@ -56,10 +56,10 @@ var (
 	errNotHere      = &refusal{502, "not to be had here"}
 )
 
-// do runs fn in the pool and tells the session what went wrong with the file of that path.
-func (f *files) do(name string, need permissions, fn func(rel string) error) error {
+// do runs fn in the pool, if the user may, and tells the session what went wrong with the file of that path.
+func (f *files) do(name string, may bool, fn func(rel string) error) error {
 	rel, err := f.local(name)
-	if err == nil && f.user.may&need != need {
+	if err == nil && !may {
 		err = errNoPermission
 	}
 	if err == nil {
@@ -96,7 +96,7 @@ func (f *files) told(name string, err error) error {
 // local returns the path below the root; "." is the root. What hides is not there, whoever asks.
 func (f *files) local(name string) (string, error) {
 	if !path.IsAbs(name) {
-		name = path.Join(f.session.context.Path(), name) // the library's HASH does not
+		name = f.absolute(name)
 	}
 	rel := strings.TrimPrefix(path.Clean(strings.ReplaceAll(name, "\x00", "\n")), "/")
 	if rel == "" {
@@ -149,11 +149,11 @@ func (f *files) stat(rel string) (fs.FileInfo, error) {
 func (f *files) Stat(name string) (fs.FileInfo, error) {
 	verb := f.session.running()
 	var found fs.FileInfo
-	err := f.do(name, 0, func(rel string) error {
+	err := f.do(name, f.maySee(name), func(rel string) error {
 		info, err := f.stat(rel)
 		switch {
 		case err == nil:
-		case errors.Is(err, fs.ErrNotExist) && verb == "SIZE" && f.user.may&mayWrite != 0:
+		case errors.Is(err, fs.ErrNotExist) && verb == "SIZE" && f.user.rights.MayUpload(f.shown(rel), false):
 			if info, err = f.partInfo(rel); err != nil {
 				return err
 			}
@@ -169,6 +169,31 @@ func (f *files) Stat(name string) (fs.FileInfo, error) {
 		return nil
 	})
 	return found, err
+}
+
+// maySee says whether the client may know of a file. Whoever may do anything with one must be able to find it, and anybody may
+// go to a directory.
+func (f *files) maySee(name string) bool {
+	switch f.session.running() {
+	case "CWD", "XCWD", "CDUP", "RNFR":
+		return true
+	case "LIST", "NLST", "MLSD":
+		return f.user.rights.MayList(path.Dir(name)) || f.user.rights.MayList(name)
+	}
+	return f.user.rights.MayStat(f.absolute(name))
+}
+
+// absolute is the path that a user's rights are about. The library's HASH has relative ones.
+func (f *files) absolute(name string) string {
+	if path.IsAbs(name) {
+		return name
+	}
+	return path.Join(f.session.context.Path(), name)
+}
+
+// shown is the path by which the client knows what is there.
+func (f *files) shown(rel string) string {
+	return path.Join("/", strings.ReplaceAll(rel, "\n", "\x00"))
 }
 
 // running is the command that runs.
@@ -239,7 +264,8 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 	verb, pattern := f.session.running(), ""
 	var dir *os.File
 	var rel string
-	err := f.do(name, mayList, func(at string) error {
+	may := f.user.rights.MayList(name) || isPattern(verb, name) && f.user.rights.MayList(path.Dir(name))
+	err := f.do(name, may, func(at string) error {
 		info, err := f.stat(at)
 		if errors.Is(err, fs.ErrNotExist) && isPattern(verb, at) {
 			at, pattern = path.Dir(at), path.Base(at)
@@ -263,7 +289,7 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 	}
 	list := []os.FileInfo{}
 	for more := true; more; {
-		err := f.do(name, mayList, func(string) error {
+		err := f.do(name, may, func(string) error {
 			found, err := dir.ReadDir(batch)
 			more = err == nil && len(found) > 0
 			if err != nil && err != io.EOF {
@@ -339,12 +365,12 @@ func (f *files) open(rel string) (*os.File, fs.FileInfo, error) {
 // GetHandle implements ftpserver.ClientDriverExtentionFileTransfer.
 func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserver.FileTransfer, err error) {
 	if flags&(os.O_WRONLY|os.O_RDWR) != 0 {
-		err = f.do(name, mayWrite, func(rel string) (err error) {
+		err = f.do(name, true, func(rel string) (err error) {
 			handle, err = f.openUpload(rel, flags&os.O_APPEND != 0, offset)
 			return err
 		})
 	} else {
-		err = f.do(name, mayRead, func(rel string) error {
+		err = f.do(name, f.user.rights.MayDownload(name), func(rel string) error {
 			file, info, err := f.open(rel)
 			if err != nil {
 				return err
@@ -391,7 +417,8 @@ func (d *download) Close() error {
 // ComputeHash implements ftpserver.ClientDriverExtensionHasher. Each piece takes a slot of the pool.
 func (f *files) ComputeHash(name string, algo ftpserver.HASHAlgo, start, end int64) (string, error) {
 	var file *os.File
-	err := f.do(name, mayRead, func(rel string) (err error) {
+	may := f.user.rights.MayDownload(name)
+	err := f.do(name, may, func(rel string) (err error) {
 		file, _, err = f.open(rel)
 		if err == nil && (start < 0 || end < start) {
 			_ = file.Close()
@@ -408,7 +435,7 @@ func (f *files) ComputeHash(name string, algo ftpserver.HASHAlgo, start, end int
 	defer f.session.srv.buffers.put(buf)
 	section := io.NewSectionReader(file, start, end-start)
 	for more := true; more; {
-		err := f.do(name, mayRead, func(string) error {
+		err := f.do(name, may, func(string) error {
 			n, err := section.Read(*buf)
 			_, _ = h.Write((*buf)[:n]) // never fails
 			if more = err == nil; err == io.EOF {
@@ -447,17 +474,33 @@ func (f *files) changed(what, name string, err error, more ...any) error {
 
 // Mkdir implements afero.Fs. The umask decides on the mode.
 func (f *files) Mkdir(name string, _ fs.FileMode) error {
-	return f.changed("directory made", name, f.do(name, mayMake, func(rel string) error {
+	return f.changed("directory made", name, f.do(name, f.user.rights.MayMkdir(name), func(rel string) error {
 		if f.isPrivate(rel) {
 			return errName
 		}
-		return f.user.root.Mkdir(rel, 0o777)
+		if q := f.user.storage; q != nil {
+			if err := q.Mkdir(f.session.ctx); err != nil {
+				return overQuota(err)
+			}
+		}
+		err := f.user.root.Mkdir(rel, 0o777)
+		if err != nil {
+			f.removed(0)
+		}
+		return err
 	}))
+}
+
+// removed tells the quota that a file of that size is gone, or with 0 a directory.
+func (f *files) removed(size int64) {
+	if q := f.user.storage; q != nil {
+		q.Removed(size)
+	}
 }
 
 // Remove implements afero.Fs: it removes files, and links to them.
 func (f *files) Remove(name string) error {
-	return f.changed("deleted", name, f.do(name, mayDelete, func(rel string) error {
+	return f.changed("deleted", name, f.do(name, f.user.rights.MayDelete(name), func(rel string) error {
 		info, err := f.user.root.Lstat(rel)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -469,13 +512,17 @@ func (f *files) Remove(name string) error {
 		case f.isPrivate(rel), !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
 			return notExist(rel)
 		}
-		return f.user.root.Remove(rel)
+		err = f.user.root.Remove(rel)
+		if err == nil {
+			f.removed(info.Size())
+		}
+		return err
 	}))
 }
 
 // RemoveDir implements ftpserver.ClientDriverExtensionRemoveDir. What clients cannot see does not keep a directory.
 func (f *files) RemoveDir(name string) error {
-	return f.changed("directory deleted", name, f.do(name, mayDelete, func(rel string) error {
+	return f.changed("directory deleted", name, f.do(name, f.user.rights.MayDelete(name), func(rel string) error {
 		info, err := f.user.root.Lstat(rel)
 		switch {
 		case rel == ".":
@@ -492,43 +539,47 @@ func (f *files) RemoveDir(name string) error {
 		if isAny(err, syscall.EEXIST) { // on some systems
 			err = syscall.ENOTEMPTY
 		}
+		if err == nil {
+			f.removed(0)
+		}
 		return err
 	}))
 }
 
 // Rename implements afero.Fs. A file takes the place of another, a directory of none.
 func (f *files) Rename(from, to string) error {
-	return f.changed("renamed", from, f.do(to, mayRename, func(rel string) error {
+	return f.changed("renamed", from, f.do(to, true, func(rel string) error {
 		source, err := f.local(from)
 		if err != nil {
 			return err
 		}
-		if source == "." || rel == "." {
+		info, err := f.user.root.Lstat(rel)
+		exists := err == nil
+		switch {
+		case source == "." || rel == ".":
 			return errRoot
+		case !f.user.rights.MayRename(from, to, exists):
+			return errNoPermission
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		case exists && info.IsDir():
+			return fs.ErrExist
+		case f.isPrivate(rel):
+			return errName
 		}
 		if _, err := f.stat(source); err != nil {
 			return err
 		}
-		if f.isPrivate(rel) {
-			return errName
+		if err = f.user.root.Rename(source, rel); err == nil && exists {
+			f.removed(info.Size())
 		}
-		info, err := f.user.root.Lstat(rel)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return err
-		case info.IsDir():
-			return fs.ErrExist
-		case f.user.may&mayWrite == 0:
-			return errNoPermission
-		}
-		return f.user.root.Rename(source, rel)
+		return err
 	}), "to", to)
 }
 
 // Chtimes implements afero.Fs, for MFMT.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
-	return f.do(name, mayChange, func(rel string) error {
+	return f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
 		if _, err := f.stat(rel); err != nil {
 			return err
 		}

@@ -257,9 +257,10 @@ func (c *session) take() (string, bool) {
 		case opened:
 			c.abort(line)
 			return line, true
-		default:
-			// The library waits for a connection, and hears nothing until then.
-			c.endData()
+		default: // the library waits for a connection, and hears nothing until then
+			if verb, _ := cut(line); verb == "ABOR" {
+				c.endData()
+			}
 			c.queue = append([]string{line}, c.queue...)
 		}
 	}

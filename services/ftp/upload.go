@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 const (
@@ -59,10 +62,10 @@ type upload struct {
 	transfer *transfer
 	rel      string
 	file     *os.File
-	part     string // below the root; "" in place
-	resume   bool   // the part can be found again
-	replaced int64  // bytes of the file that goes
-	end      int64  // of what is counted
+	part     string      // below the root; "" in place
+	resume   bool        // the part can be found again
+	replaced int64       // bytes of the file that goes, -1 for none
+	room     reservation // nil without a quota
 	at       int64
 	err      error
 }
@@ -82,6 +85,8 @@ func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error)
 		return nil, errSpecial
 	}
 	switch {
+	case !f.user.rights.MayUpload(f.shown(rel), info != nil):
+		return nil, errNoPermission
 	case f.isPrivate(rel):
 		return nil, errName
 	case f.session.srv.direct || info != nil && (more || offset > 0 && offset == info.Size()):
@@ -97,18 +102,17 @@ func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error)
 
 func (u *upload) openInPlace(info fs.FileInfo, more bool, offset int64) error {
 	flags := os.O_WRONLY | os.O_CREATE | nonblock
+	size := int64(-1)
 	if info != nil {
-		u.end = info.Size()
+		size = info.Size()
 	}
 	switch {
 	case more:
 		flags |= os.O_APPEND
-		offset = u.end
+		offset = max(size, 0)
 	case offset == 0:
 		flags |= os.O_TRUNC
-		u.grow(-u.end)
-		u.end = 0
-	case offset > u.end:
+	case offset > size:
 		return errBeyond
 	}
 	file, err := u.files.user.root.OpenFile(u.rel, flags, 0o666)
@@ -120,14 +124,41 @@ func (u *upload) openInPlace(info fs.FileInfo, more bool, offset int64) error {
 		return errSpecial
 	}
 	u.file, u.at = file, offset
-	_, err = file.Seek(offset, io.SeekStart)
+	if flags&os.O_TRUNC != 0 && size >= 0 {
+		u.files.removed(size)
+		size = -1
+	}
+	if err = u.reserve(size); err == nil {
+		_, err = file.Seek(offset, io.SeekStart)
+	}
+	if err != nil {
+		_ = file.Close()
+	}
 	return err
 }
 
-// grow tells the quota that there are fewer bytes, which it never minds.
-func (u *upload) grow(n int64) {
-	if m := u.files.user.meter; m != nil && n != 0 {
-		_ = m.Grow(n)
+// reserve begins to count for the quota; size is that of the file, -1 for a new one.
+func (u *upload) reserve(size int64) (err error) {
+	q := u.files.user.storage
+	if q == nil {
+		return nil
+	}
+	u.room, err = q.Begin(u.session.ctx, size)
+	return overQuota(err)
+}
+
+// overQuota says that an error is one of a quota, unless it is of another kind.
+func overQuota(err error) error {
+	if err == nil || isAny(err, plugins.ErrFull, context.Canceled) || isPathError(err) {
+		return err
+	}
+	return errors.Join(errQuota, err)
+}
+
+// stored ends the counting: the file has that size now, -1 for none.
+func (u *upload) stored(size int64) {
+	if u.room != nil {
+		u.room.Close(size)
 	}
 }
 
@@ -152,6 +183,7 @@ func (u *upload) openPart(info fs.FileInfo, more bool, offset int64) error {
 		u.discard()
 		return err
 	}
+	u.replaced = -1
 	if info != nil {
 		u.replaced = info.Size()
 		_ = u.file.Chmod(info.Mode().Perm()) // another's, perhaps, or on a file system without
@@ -191,7 +223,13 @@ func (u *upload) prepare(info fs.FileInfo, offset int64) error {
 	if err != nil {
 		return err
 	}
-	have := part.Size()
+	have, size := part.Size(), part.Size()
+	if size == 0 {
+		size = -1 // it was made just now, or counts for nothing
+	}
+	if err := u.reserve(size); err != nil {
+		return err
+	}
 	if time.Since(part.ModTime()) > partMaxAge {
 		have = 0
 	}
@@ -207,8 +245,12 @@ func (u *upload) prepare(info fs.FileInfo, offset int64) error {
 	if err := u.file.Truncate(offset); err != nil {
 		return err
 	}
-	u.grow(offset - part.Size())
-	u.at, u.end = offset, offset
+	if u.room != nil && offset > part.Size() { // of the copy
+		if n, err := u.room.Reserve(0, offset); err != nil || n < offset {
+			return errors.Join(errQuota, err, u.file.Truncate(0))
+		}
+	}
+	u.at = offset
 	_, err = u.file.Seek(offset, io.SeekStart)
 	return err
 }
@@ -231,6 +273,9 @@ func (u *upload) copyFrom(n int64) error {
 func (u *upload) discard() {
 	if info, err := u.file.Stat(); err == nil && info.Size() == 0 {
 		_ = u.files.user.root.Remove(u.part) // it was empty
+		u.stored(-1)
+	} else if err == nil {
+		u.stored(info.Size())
 	}
 	_ = u.file.Close()
 }
@@ -243,18 +288,23 @@ func (u *upload) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{u}, r)
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. What the quota has room for is written.
 func (u *upload) Write(p []byte) (int, error) {
-	if grown := u.at + int64(len(p)) - u.end; grown > 0 {
-		if m := u.files.user.meter; m != nil {
-			if err := m.Grow(grown); err != nil {
-				return 0, errors.Join(errQuota, err)
-			}
+	var over error
+	if u.room != nil {
+		n, err := u.room.Reserve(u.at, int64(len(p)))
+		if err != nil {
+			return 0, overQuota(err)
 		}
-		u.end += grown
+		if n < int64(len(p)) {
+			p, over = p[:n], errQuota
+		}
 	}
 	n, err := u.file.Write(p)
 	u.at += int64(n)
+	if err == nil {
+		err = over
+	}
 	return n, err
 }
 
@@ -281,13 +331,17 @@ func (u *upload) Close() error {
 }
 
 func (u *upload) close() error {
+	gone := u.part != "" && u.err != nil && (!u.resume || u.at == 0)
+	if size := int64(-1); u.room != nil {
+		if info, err := u.file.Stat(); err == nil && !gone {
+			size = info.Size()
+		}
+		defer func() { u.stored(size) }()
+	}
 	switch {
-	case u.part == "":
-		return u.file.Close()
-	case u.err != nil && (!u.resume || u.at == 0):
-		u.grow(-u.end)
+	case gone:
 		return errors.Join(u.files.user.root.Remove(u.part), u.file.Close())
-	case u.err != nil:
+	case u.part == "", u.err != nil:
 		return u.file.Close()
 	}
 	return u.finish()
@@ -301,8 +355,8 @@ func (u *upload) finish() error {
 		}
 	}
 	err := u.files.user.root.Rename(u.part, u.rel)
-	if err == nil {
-		u.grow(-u.replaced)
+	if err == nil && u.replaced >= 0 {
+		u.files.removed(u.replaced)
 	}
 	if runtime.GOOS == "windows" {
 		return err
@@ -330,6 +384,7 @@ func (f *files) removePart(rel string) error {
 	return f.removeUnlocked(partOf(rel))
 }
 
+// removeUnlocked removes a part that nobody writes.
 func (f *files) removeUnlocked(part string) error {
 	file, err := f.user.root.OpenFile(part, os.O_RDWR|nonblock, 0)
 	if err != nil {
@@ -339,7 +394,15 @@ func (f *files) removeUnlocked(part string) error {
 	if err := lock(file); err != nil {
 		return err
 	}
-	return f.user.root.Remove(part)
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if err := f.user.root.Remove(part); err != nil {
+		return err
+	}
+	f.removed(info.Size())
+	return nil
 }
 
 // removeParts removes the unfinished uploads of a directory that holds nothing else, and says whether it did.
