@@ -275,6 +275,12 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	if d.err = d.start(); d.err != nil {
 		return 0, d.err
 	}
+	if len(p) == 0 {
+		if listing := d.session.takeListing(d.transfer); listing != nil {
+			d.gathered = listing
+			return 0, d.flush()
+		}
+	}
 	d.gathered = append(d.gathered, p...)
 	if len(d.gathered) >= listBuffer {
 		if err := d.flush(); err != nil {

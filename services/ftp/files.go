@@ -288,6 +288,7 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 		f.session.context.SetListPath(path.Join("/", rel))
 	}
 	list := []os.FileInfo{}
+	at := filepath.Join(f.user.path, filepath.FromSlash(rel)) + string(filepath.Separator)
 	for more := true; more; {
 		err := f.do(name, may, func(string) error {
 			found, err := dir.ReadDir(batch)
@@ -296,7 +297,7 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 				return err
 			}
 			for _, d := range found {
-				if e := f.entry(rel, d, pattern); e != nil {
+				if e := f.entry(rel, at, d, pattern); e != nil {
 					list = append(list, e)
 				}
 			}
@@ -307,11 +308,15 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b os.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
+	if f.session.stash(list) {
+		return nil, nil
+	}
 	return list, nil
 }
 
-// entry returns nil for what is not shown. It makes blocking calls.
-func (f *files) entry(dir string, d fs.DirEntry, pattern string) *entry {
+// entry returns nil for what is not shown. The directory is dir below the root, and at in the file system. It makes blocking
+// calls.
+func (f *files) entry(dir, at string, d fs.DirEntry, pattern string) *entry {
 	name := d.Name()
 	if isPart(name) {
 		return nil
@@ -321,9 +326,9 @@ func (f *files) entry(dir string, d fs.DirEntry, pattern string) *entry {
 			return nil
 		}
 	}
-	rel := path.Join(dir, name)
 	info, err := d.Info()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		rel := path.Join(dir, name)
 		info, err = f.user.root.Stat(rel)
 		if err == nil && f.isPrivate(rel) {
 			return nil
@@ -332,7 +337,7 @@ func (f *files) entry(dir string, d fs.DirEntry, pattern string) *entry {
 	switch {
 	case err != nil, !info.IsDir() && !info.Mode().IsRegular():
 		return nil
-	case f.session.srv.env.Private != nil && f.session.srv.env.Private(filepath.Join(f.user.path, rel)):
+	case f.session.srv.env.Private != nil && f.session.srv.env.Private(at+name):
 		return nil
 	}
 	return entryOf(name, info)

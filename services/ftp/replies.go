@@ -56,6 +56,8 @@ type transfer struct {
 	open   bool // the file is
 	late   bool // the record waits for the file to be closed
 	err    error
+
+	listing []byte // what LIST or MLSD sends
 }
 
 // fail keeps the first error. Called with the session's mu.
