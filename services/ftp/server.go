@@ -46,6 +46,8 @@ type server struct {
 	anonymous     bool
 	anonymousName string
 	users         plugins.Users // nil without a password file
+	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, or what went wrong.
+	gate func(context.Context, attempt) (*user, error)
 
 	root    *os.Root
 	path    string         // of root, absolute, links resolved
@@ -77,7 +79,7 @@ var (
 )
 
 func newServer(env *plugins.Env, o *options) *server {
-	return &server{
+	s := &server{
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
@@ -86,6 +88,8 @@ func newServer(env *plugins.Env, o *options) *server {
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
+	s.gate = s.login
+	return s
 }
 
 // close releases what is open besides sessions. Closing a listener that is closed does no harm.
@@ -335,7 +339,7 @@ var errNoTLS = errors.New("no TLS here")
 // AuthUser implements ftpserver.MainDriver.
 func (l *library) AuthUser(cc ftpserver.ClientContext, name, password string) (ftpserver.ClientDriver, error) {
 	c := sessionOf(cc)
-	u, err := l.s.login(c.ctx, attempt{name: name, password: password, client: c.remote.Addr()})
+	u, err := l.s.gate(c.ctx, attempt{name: name, password: password, client: c.remote.Addr()})
 	c.loggedIn(name, u, err)
 	if err != nil {
 		return nil, err

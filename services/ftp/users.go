@@ -92,7 +92,7 @@ type user struct {
 // errLogin says that there is no such user, or that the password is another. Nobody is told which.
 var errLogin = errors.New("wrong user or password")
 
-// login finds out who somebody is. The error is errLogin, plugins.ErrFull, or what went wrong.
+// login is the gate for anonymous users and those of a password file.
 func (s *server) login(ctx context.Context, a attempt) (*user, error) {
 	if s.isAnonymous(a.name) {
 		return &user{name: anonymousName, anonymous: true, root: s.root, path: s.path, rights: everywhere{s.writable && s.users == nil}}, nil
