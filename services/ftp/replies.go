@@ -200,6 +200,8 @@ func (c *session) reply(line string) (string, func()) {
 		return a.text, a.then
 	case c.verb == "STAT" && strings.HasPrefix(line, " %s"): // a slip of the library
 		return " " + line[len(" %s"):], nil
+	case !final && len(line) > 3 && line[3] == '-' && line[0] >= '4' && line[0] <= '5':
+		return "", nil // of an error of several lines, the last has another code
 	case !final:
 		return line, nil
 	case code == 150:
