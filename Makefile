@@ -8,7 +8,7 @@ FUZZTIME ?= 10s
 strict := $(if $(filter true 1,$(CI)),-strict)
 
 # What the race detector and the interoperability tests call, as command:package of Debian.
-test_tools := curl:curl openssl:openssl strace:strace gcc:build-essential unzip:unzip zbarimg:zbar-tools htpasswd:apache2-utils chromium:chromium
+test_tools := curl:curl openssl:openssl strace:strace gcc:build-essential unzip:unzip zbarimg:zbar-tools htpasswd:apache2-utils chromium:chromium lftp:lftp tnftp:tnftp python3:python3
 
 # For what is compiled to be checked and never run: without inlining and debug information it takes half the time.
 quick := -gcflags='all=-l -dwarf=false'

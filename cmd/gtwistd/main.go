@@ -6,9 +6,10 @@ import (
 
 	"github.com/gtwistd/gtwistd/cmd"
 	"github.com/gtwistd/gtwistd/services/echo"
+	"github.com/gtwistd/gtwistd/services/ftp"
 	"github.com/gtwistd/gtwistd/services/web"
 )
 
 func main() {
-	os.Exit(cmd.Main(web.Plugin(), web.SecurePlugin(), echo.Plugin()))
+	os.Exit(cmd.Main(web.Plugin(), web.SecurePlugin(), ftp.Plugin(), echo.Plugin()))
 }

@@ -1,0 +1,286 @@
+// Package ftp is the plugin that serves files over FTP and FTPS (RFC 959, 2228, 2389, 2428, 3659, 4217), on
+// github.com/fclairamb/ftpserverlib. The library reads commands and moves bytes; everything around it is here:
+//
+//	server.go     listeners, limits, stop
+//	session.go    one client: the connection that the library sees, line by line
+//	commands.go   what becomes of a command before the library has it
+//	replies.go    what becomes of an answer before the client has it
+//	data.go       data connections, passive and active, in clear and under TLS
+//	files.go      the user's files, below an os.Root
+//	upload.go     uploads, which appear when they are complete
+//	record.go     the records of logins and transfers
+//
+// The library never sees TLS, never dials and has no idea of limits: its data connections are ours, its control connection
+// is a session. A session owns its connection and its goroutine; Serve waits for all of them.
+package ftp
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+const (
+	defaultPort   = "2121"
+	defaultListen = "tcp:" + defaultPort
+
+	defaultMaxClients   = 2000
+	defaultIdle         = 10 * time.Minute // as twistd
+	defaultLoginTimeout = time.Minute
+	defaultStall        = time.Minute
+
+	anonymousName = "anonymous"
+)
+
+// Plugin returns the subcommand "ftp".
+func Plugin() plugins.Plugin {
+	return plugins.Plugin{
+		Name:    "ftp",
+		Summary: "serve files over FTP and FTPS",
+		Scheme:  "ftp",
+		Example: "gtwistd -n ftp\n" +
+			"gtwistd -n ftp --root public --port 2121\n" +
+			"gtwistd -n ftp --root incoming --writable --passive-ports 50000-50100\n" +
+			"gtwistd ftp --root /srv/files --auth users --anonymous off --writable --tls require --passive-ports 50000-50100 --public-ip 203.0.113.7",
+		New: func() plugins.Maker { return newOptions() },
+	}
+}
+
+// options is what the command line says. Paths are made absolute as it is read: afterwards the program may change its
+// directory (--rundir).
+type options struct {
+	port      string
+	portGiven *pflag.Flag
+	listen    []string
+
+	root     filePath
+	writable bool
+	upload   uploadMode
+
+	anonymous     choice
+	anonymousName string
+	auth          filePath
+	passwordFile  filePath
+
+	passivePorts portRange
+	publicIP     publicIPs
+
+	tls    tlsOptions
+	limits limits
+
+	xferlog filePath
+}
+
+func newOptions() *options {
+	return &options{
+		root:          filePath{kind: "DIR", here: workingDirectory()},
+		auth:          filePath{kind: "FILE"},
+		passwordFile:  filePath{kind: "FILE"},
+		xferlog:       filePath{kind: "FILE"},
+		upload:        uploadMode{choice{value: uploadAtomic, of: []string{uploadAtomic, uploadDirect}}},
+		anonymous:     choice{value: "on", of: []string{"on", "off"}},
+		anonymousName: anonymousName,
+		tls:           newTLSOptions(),
+		limits: limits{
+			maxClients: defaultMaxClients,
+			idle:       plugins.Duration(defaultIdle),
+			login:      plugins.Duration(defaultLoginTimeout),
+			stall:      plugins.Duration(defaultStall),
+		},
+	}
+}
+
+// limits bound what clients take. Zero is no limit, except for login and stall.
+type limits struct {
+	maxClients, maxPerIP int
+	idle, login, stall   plugins.Duration
+	minRate              plugins.Size // bytes a second
+}
+
+// Flags implements plugins.Maker.
+func (o *options) Flags(fs *pflag.FlagSet) {
+	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "userAnonymous" { // as twistd spells it
+			name = "user-anonymous"
+		}
+		return pflag.NormalizedName(name)
+	})
+	plugins.Group(fs, "Where to listen", o.listenFlags)
+	plugins.Group(fs, "Files", o.fileFlags)
+	plugins.Group(fs, "Users", o.userFlags)
+	plugins.Group(fs, "TLS", o.tls.flags)
+	plugins.Group(fs, "Limits", o.limits.flags)
+	plugins.Group(fs, "Log", func(fs *pflag.FlagSet) {
+		fs.Var(&o.xferlog, "xferlog", "append a record of each transfer to a file, in the form of wu-ftpd's xferlog(5); the program's log has them in any case")
+	})
+}
+
+func (o *options) listenFlags(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.port, "port", "p", "", "listen on `PORT` of all interfaces (default "+defaultPort+" without --listen)")
+	o.portGiven = fs.Lookup("port")
+	fs.StringArrayVar(&o.listen, "listen", nil, "listen on `ENDPOINT`, such as tcp:2121:interface=127.0.0.1; repeatable; see gtwistd help endpoints")
+	fs.StringArrayVar(&o.tls.implicit, "implicit-port", nil, "listen on `ENDPOINT`, such as 990, for clients that begin with TLS; repeatable")
+	fs.Var(&o.passivePorts, "passive-ports", "let clients connect for their data to these ports only, such as 50000-50100 (default any)")
+	fs.Var(&o.publicIP, "public-ip", "tell clients in passive mode to connect to this IPv4 address, such as that of the router in front, to that of a host name, or, "+
+		"with NETWORK=ADDRESS, only clients of that network, such as 10.0.0.0/8=10.0.0.7; repeatable (default where they came to)")
+}
+
+func (o *options) fileFlags(fs *pflag.FlagSet) {
+	fs.VarP(&o.root, "root", "r", "serve the files below this directory (default the current directory)")
+	fs.BoolVar(&o.writable, "writable", false, "let users write, too; without --auth, that is anybody")
+	fs.Var(&o.upload, "upload", "atomic: a file appears when all of it is there; direct: it is written in place, and seen while it grows")
+}
+
+func (o *options) userFlags(fs *pflag.FlagSet) {
+	fs.Var(&o.anonymous, "anonymous", "let people without an account in, who may read")
+	fs.StringVar(&o.anonymousName, "user-anonymous", o.anonymousName, "what they give as their `NAME`; ftp is always understood, too")
+	fs.Var(&o.auth, "auth", "let the users of this password file in; gtwistd hash-password NAME writes its lines")
+	fs.Var(&o.passwordFile, "password-file", "the old name of --auth")
+	if err := fs.MarkHidden("password-file"); err != nil {
+		panic(err) // there is no such option
+	}
+}
+
+func (l *limits) flags(fs *pflag.FlagSet) {
+	fs.IntVar(&l.maxClients, "max-clients", l.maxClients, "serve this `NUMBER` of clients at once, and tell more of them to come later (421); 0 is no limit")
+	fs.IntVar(&l.maxPerIP, "max-clients-per-ip", 0, "serve this `NUMBER` of clients of one address at once; 0 is no limit")
+	fs.Var(&l.idle, "idle-timeout", "close a connection without a command or a transfer for this long; 0 is never")
+	fs.Var(&l.login, "login-timeout", "close a connection that has not logged in after this long")
+	fs.Var(&l.stall, "stall-timeout", "break off a transfer that does not move for this long")
+	fs.Var(&l.minRate, "min-rate", "break off a transfer that is slower than this many bytes a second on average, such as 1K (default no limit)")
+}
+
+// Make implements plugins.Maker.
+func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := newServer(env, o)
+	if err := o.open(ctx, s); err != nil {
+		s.close()
+		return nil, err
+	}
+	if o.writable && o.anonymous.on() && s.users == nil {
+		env.Log.WarnContext(ctx, "ANYBODY CAN WRITE: --writable lets anonymous clients change and delete files; --auth FILE lets only users do that", "root", s.path)
+	}
+	return s, nil
+}
+
+func (o *options) check() error {
+	switch {
+	case o.portGiven != nil && o.portGiven.Changed && !maybeEndpoint(o.port):
+		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: not a port", o.port), Suggestion: "give a number such as " + defaultPort + "; 0 takes a free one"}
+	case o.auth.given != "" && o.passwordFile.given != "":
+		return plugins.Usagef("--password-file is the old name of --auth: give one of them")
+	case o.auth.given == "":
+		o.auth = o.passwordFile
+	}
+	switch {
+	case !o.anonymous.on() && o.auth.given == "":
+		return &plugins.UsageError{Reason: "--anonymous off: nobody could log in", Suggestion: "add --auth FILE"}
+	case o.anonymousName == "" || strings.ContainsAny(o.anonymousName, "\r\n\x00"):
+		return plugins.Usagef("--user-anonymous %q: not a name", o.anonymousName)
+	case o.limits.maxClients < 0:
+		return plugins.Usagef("--max-clients %d: less than none", o.limits.maxClients)
+	case o.limits.maxPerIP < 0:
+		return plugins.Usagef("--max-clients-per-ip %d: less than none", o.limits.maxPerIP)
+	case o.limits.login == 0:
+		return plugins.Usagef("--login-timeout 0: nobody could log in")
+	case o.limits.stall == 0:
+		return plugins.Usagef("--stall-timeout 0: nothing could be transferred")
+	}
+	return o.tls.check()
+}
+
+// maybeEndpoint leaves numbers, and all that has the marks of an endpoint, to those who know more about them.
+func maybeEndpoint(s string) bool {
+	return strings.ContainsAny(s, `:/\=`) || s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// open fills s, from what is most likely to be wrong to what others can see.
+func (o *options) open(ctx context.Context, s *server) (err error) {
+	if err := s.openRoot(o.root.path()); err != nil {
+		return fmt.Errorf("--root %q: %w", o.root.name(), err)
+	}
+	if o.auth.given != "" {
+		if s.users, err = s.env.Users(o.auth.path()); err != nil {
+			return fmt.Errorf("--auth %q: %w", o.auth.given, err)
+		}
+	}
+	if err := o.publicIP.resolve(ctx); err != nil {
+		return err
+	}
+	if o.xferlog.given != "" {
+		if s.xferlog, err = s.env.AccessLog(o.xferlog.path()); err != nil {
+			return fmt.Errorf("--xferlog %q: %w", o.xferlog.given, err)
+		}
+	}
+	if s.tls, err = o.tls.make(ctx, s.env); err != nil {
+		return err
+	}
+	return o.bind(ctx, s)
+}
+
+func (o *options) bind(ctx context.Context, s *server) error {
+	specs := o.listen
+	switch {
+	case o.port != "":
+		specs = append([]string{o.port}, specs...)
+	case len(specs) == 0:
+		specs = []string{defaultListen}
+	}
+	for _, spec := range specs {
+		l, err := s.env.Listen(ctx, spec)
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	for _, spec := range o.tls.implicit {
+		l, err := s.env.ListenTLS(ctx, spec, s.tls.Config)
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// openRoot opens the directory that is served.
+func (s *server) openRoot(dir string) error {
+	resolved, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return bare(err)
+	}
+	info, err := os.Stat(resolved)
+	switch {
+	case err != nil:
+		return bare(err)
+	case !info.IsDir():
+		return plugins.Usagef("not a directory")
+	}
+	if s.root, err = os.OpenRoot(resolved); err != nil {
+		return bare(err)
+	}
+	s.path = resolved
+	return nil
+}
+
+// addrOf returns the IP address and port of an address, invalid for one of a unix socket.
+func addrOf(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

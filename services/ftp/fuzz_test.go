@@ -1,0 +1,77 @@
+package ftp
+
+import (
+	"net/netip"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// FuzzLocal says that no path of a client leads out of the root or to an unfinished upload.
+func FuzzLocal(f *testing.F) {
+	for _, name := range []string{"/", "/a", "/../a", "/a/../../b", "/.gtwistd-a.part", "/a\x00b", "//", "/./.", `/\..\a`, "/c:a"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if !path.IsAbs(name) {
+			t.Skip("the library's are absolute")
+		}
+		rel, err := (&files{}).local(name)
+		if err != nil {
+			return
+		}
+		if !filepath.IsLocal(rel) || strings.Contains("/"+rel+"/", "/../") || isPart(path.Base(rel)) {
+			t.Errorf("local(%q) = %q", name, rel)
+		}
+	})
+}
+
+// FuzzClean says that what Telnet adds is gone, and that cut finds a command without blanks.
+func FuzzClean(f *testing.F) {
+	for _, line := range []string{"NOOP\r", "\xff\xf4\xff\xf2ABOR\r", "\xff\xf4\xffABOR", "a\r\x00b", "\xff", "\xff\xff", "\xff\xfb", " RETR a b"} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if strings.Contains(string(line), "\n") {
+			t.Skip("a line has none")
+		}
+		out := clean(line)
+		if len(out) > len(line) {
+			t.Errorf("clean(%q) = %q", line, out)
+		}
+		if verb, _ := cut(string(out)); strings.Contains(verb, " ") {
+			t.Errorf("cut(%q) has the command %q", out, verb)
+		}
+	})
+}
+
+// FuzzAddress says that the addresses of active mode are whole.
+func FuzzAddress(f *testing.F) {
+	for _, s := range []string{"127,0,0,1,4,1", "|1|127.0.0.1|1025|", "|2|::1|1025|", "|2|fe80::1%eth0|1025|", "||||", "1,2,3,4,5,6,7", "|1|::ffff:1.2.3.4|5|"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, parse := range []func(string) (netip.AddrPort, bool){parsePORT, parseEPRT} {
+			if addr, ok := parse(s); ok && (!addr.IsValid() || addr.Addr().Zone() != "" || addr.Addr().Is4In6()) {
+				t.Errorf("%q = %v", s, addr)
+			}
+		}
+	})
+}
+
+// FuzzReplies says that answers of the library, whatever is in them, are understood or passed on.
+func FuzzReplies(f *testing.F) {
+	for _, s := range []string{"227 Entering Passive Mode (1,2,3,4,5,6)", "229 Entering (|||5|)", "150 x", "2", "", "999 x", "(1,2,3,4,x,6)"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if code, final := codeOf(s); final && (code < 100 || code > 999) {
+			t.Errorf("codeOf(%q) = %d", s, code)
+		}
+		_, _ = passivePort(s)
+		if line := xferline(xfer{path: s, user: s}); strings.ContainsAny(line, "\r\n") {
+			t.Errorf("xferline has %q", line)
+		}
+	})
+}

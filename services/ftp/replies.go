@@ -1,0 +1,444 @@
+package ftp
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	ftpserver "github.com/fclairamb/ftpserverlib"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// answerTimeout is how long a client may take to accept an answer.
+const answerTimeout = 30 * time.Second
+
+// maxShown is how much of a path an answer shows.
+const maxShown = 1000
+
+// answer is what the client gets in the place of the library's answer to NOOP.
+type answer struct {
+	text string
+	then func() // when it is sent; may be nil
+}
+
+// failure is what the client is told of what went wrong.
+type failure struct {
+	code int
+	text string
+}
+
+func (f *failure) String() string { return strconv.Itoa(f.code) + " " + f.text }
+
+// Error implements error, for the transfer's record.
+func (f *failure) Error() string { return f.text }
+
+// transfer is a command with a data connection, from when the library gets it to its last answer.
+type transfer struct {
+	verb, path string
+	began      time.Time
+	bytes      atomic.Int64
+	done       chan struct{} // closed after the last answer
+
+	// Guarded by the session's mu.
+	opened bool // there is a data connection
+	open   bool // the file is
+	late   bool // the record waits for the file to be closed
+	err    error
+
+	listing []byte // what LIST or MLSD sends
+}
+
+// fail keeps the first error. Called with the session's mu.
+func (t *transfer) fail(err error) {
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+}
+
+// failed notes why the transfer that runs goes wrong.
+func (c *session) failed(t *transfer, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t != nil {
+		t.fail(err)
+	}
+}
+
+// current is the transfer that runs; nil if none does.
+func (c *session) current() *transfer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.transfer
+}
+
+func (c *session) beginTransfer(verb, param string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.transfer = &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
+	c.srv.transfers.Add(1)
+}
+
+// endTransfer lets other commands have their turn. What was aborted is not over yet: its record comes when the file is closed.
+// Called with mu.
+func (c *session) endTransfer(t *transfer) {
+	c.transfer = nil
+	close(t.done)
+	c.srv.transfers.Add(-1)
+	if t.late = t.open; !t.late {
+		c.record(t)
+	}
+}
+
+// fileOpened and fileClosed say when a transfer has a file.
+func (c *session) fileOpened(t *transfer) {
+	c.retain()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t != nil {
+		t.open = true
+	}
+}
+
+func (c *session) fileClosed(t *transfer) {
+	defer c.release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t == nil {
+		return
+	}
+	if t.open = false; t.late {
+		c.record(t)
+	}
+}
+
+// Write implements net.Conn: it takes the library's answers and sends what becomes of them.
+func (c *session) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.out = append(c.out, p...)
+	var send []byte
+	var then func()
+	for {
+		i := bytes.IndexByte(c.out, '\n')
+		if i < 0 {
+			break
+		}
+		line := strings.TrimSuffix(string(c.out[:i]), "\r")
+		c.out = c.out[i+1:]
+		text, after := c.reply(line)
+		if after != nil {
+			then = after
+		}
+		if text != "" {
+			send = append(append(send, text...), "\r\n"...)
+		}
+	}
+	if len(c.out) == 0 {
+		c.out = nil
+	}
+	if err := c.send(send); err != nil {
+		return 0, err
+	}
+	if then != nil {
+		then()
+	}
+	return len(p), nil
+}
+
+// say sends an answer that the library knows nothing of.
+func (c *session) say(text string) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.send([]byte(text + "\r\n")); err != nil {
+		c.log.Debug("answer not sent", "error", err)
+	}
+}
+
+func (c *session) send(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	stream := c.stream
+	c.mu.Unlock()
+	if err := c.shakeHands(stream); err != nil {
+		return err
+	}
+	_ = c.raw.SetWriteDeadline(time.Now().Add(answerTimeout))
+	_, err := stream.Write(p)
+	return err
+}
+
+// startTLS is called when the client has its leave to begin. The handshake comes with the next Read.
+func (c *session) startTLS() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stream, c.secure = tls.Server(c.raw, c.srv.tls.Config), true
+}
+
+// reply decides what a line of the library becomes, and what is to be done once it is sent. "" sends nothing.
+func (c *session) reply(line string) (string, func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	code, final := codeOf(line)
+	switch {
+	case c.pending != nil && line == "200 OK":
+		a := c.pending
+		c.pending = nil
+		return a.text, a.then
+	case c.verb == "STAT" && strings.HasPrefix(line, " %s"): // a slip of the library
+		return " " + line[len(" %s"):], nil
+	case !final && len(line) > 3 && line[3] == '-' && line[0] >= '4' && line[0] <= '5':
+		return "", nil // of an error of several lines, the last has another code
+	case !final:
+		return line, nil
+	case code == 150:
+		return c.begun(), nil
+	case code == 227 || code == 229:
+		return c.awaiting(line), nil
+	case code == 211 || code == 213: // STAT, also during a transfer
+		return line, nil
+	}
+	if t := c.transfer; t != nil {
+		return c.finish(t, code, line), nil
+	}
+	if code >= 400 {
+		return c.explain(line), nil
+	}
+	return polite(code, c.verb, line), nil
+}
+
+// codeOf returns the code of an answer's last line; final is false for any other.
+func codeOf(line string) (code int, final bool) {
+	if len(line) < 4 || line[3] != ' ' {
+		return 0, false
+	}
+	code, err := strconv.Atoi(line[:3])
+	return code, err == nil && code >= 100
+}
+
+// begun is said when there is a data connection. Called with mu.
+func (c *session) begun() string {
+	t := c.transfer
+	if t == nil {
+		return "150 Here it comes."
+	}
+	t.opened = true
+	c.wakeUp() // ABOR may be waiting
+	if t.verb == "STOU" {
+		return "150 FILE: " + t.path // RFC 1123 section 4.1.2.9
+	}
+	return "150 Here it comes."
+}
+
+// wakeUp lets Read look at its queue. Called with mu.
+func (c *session) wakeUp() { _ = c.raw.SetReadDeadline(longAgo) }
+
+// awaiting says where the data connection goes. Called with mu.
+func (c *session) awaiting(line string) string {
+	port, extended := passivePort(line)
+	d := c.srv.dataListener(port)
+	if d == nil {
+		return "425 There is no data port."
+	}
+	d.serve(c, c.active, c.private)
+	c.data = d
+	switch {
+	case c.active.IsValid():
+		c.active = noAddr
+		return "200 Ready to connect to you."
+	case extended:
+		return fmt.Sprintf("229 Entering Extended Passive Mode (|||%d|)", port)
+	}
+	return passiveReply(c.passiveAddr(), port)
+}
+
+// passivePort reads the port out of an answer to PASV or EPSV.
+func passivePort(line string) (port int, extended bool) {
+	_, rest, _ := strings.Cut(line, "(")
+	rest, _, _ = strings.Cut(rest, ")")
+	if fields := strings.Split(rest, "|"); len(fields) == 5 {
+		port, _ = strconv.Atoi(fields[3])
+		return port, true
+	}
+	fields := strings.Split(rest, ",")
+	if len(fields) != 6 {
+		return 0, false
+	}
+	high, _ := strconv.Atoi(fields[4])
+	low, _ := strconv.Atoi(fields[5])
+	return high<<8 | low, false
+}
+
+// finish is the end of a transfer. What the library calls a success is none if there was an error. Called with mu.
+func (c *session) finish(t *transfer, code int, line string) string {
+	var text string
+	switch {
+	case t.err != nil:
+		text = c.failureOf("", t.err).String()
+	case code < 400:
+		text = "226 Done."
+	case c.failure != nil:
+		text = c.failure.String()
+		t.err = c.failure
+	default:
+		text = c.explain(line)
+		t.err = &failure{code, text[4:]}
+	}
+	c.failure = nil
+	c.last = time.Now()
+	c.wakeUp()
+	c.endTransfer(t)
+	return text
+}
+
+// explain puts words to what the library says has gone wrong. Called with mu.
+func (c *session) explain(line string) string {
+	if c.failure != nil {
+		return c.failure.String()
+	}
+	_, text, _ := strings.Cut(line, " ")
+	switch {
+	case strings.Contains(text, "no transfer connection"):
+		return "425 Send PASV, EPSV, PORT or EPRT first."
+	case strings.HasPrefix(text, "Could not listen for passive connection"):
+		return "425 No port is free for a data connection, try again later."
+	case strings.HasPrefix(line, "425 "):
+		return "425 There was no data connection."
+	case strings.HasPrefix(text, "Unhandled internal error"):
+		return "451 Internal error."
+	}
+	return line
+}
+
+// polite says in other words what the library's are about itself.
+func polite(code int, verb, line string) string {
+	switch {
+	case code == 331:
+		return "331 And the password?"
+	case code == 350 && verb == "RNFR":
+		return "350 And the new name?"
+	case code == 350 && verb == "REST":
+		return "350 The next transfer begins there."
+	case code == 250 && verb == "RNTO":
+		return "250 Renamed."
+	case code == 200 && verb == "CLNT":
+		return "200 Noted."
+	}
+	return line
+}
+
+var (
+	errAborted    = errors.New("aborted by the client")
+	errConnection = errors.New("connection lost")
+	errQuota      = errors.New("quota exceeded")
+)
+
+// failureOf says what went wrong with what has that path; "" for what everybody knows. No error's own text is in it, as it
+// may hold paths that are nobody's business.
+func (c *session) failureOf(path string, err error) *failure {
+	if len(path) > maxShown {
+		path = path[:maxShown] + "…"
+	}
+	if path != "" {
+		path += ": "
+	}
+	f := func(code int, text string) *failure { return &failure{code, sentence(path + text)} }
+	var refused *refusal
+	var told *failure
+	switch {
+	case errors.As(err, &told):
+		return told
+	case errors.As(err, &refused):
+		return f(refused.code, refused.reason)
+	case errors.Is(err, errAborted):
+		return f(426, "transfer aborted")
+	case errors.Is(err, errStalled):
+		return f(426, "nothing moved for "+c.srv.limits.stall.String()+", transfer aborted")
+	case errors.Is(err, errSlow):
+		return f(426, "too slow, transfer aborted")
+	case errors.Is(err, errReuse):
+		return f(522, "the data connection must resume the TLS session of the control connection")
+	case errors.Is(err, errTruncated), isNetwork(err):
+		return f(426, "data connection lost, transfer aborted")
+	case errors.Is(err, ftpserver.ErrStorageExceeded), errors.Is(err, errQuota):
+		return f(552, "quota exceeded")
+	case isAny(err, syscall.ENOSPC, syscall.EDQUOT):
+		return f(452, "no room left")
+	case errors.Is(err, plugins.ErrFull):
+		return f(450, "busy, try again later")
+	case errors.Is(err, syscall.EROFS):
+		return f(550, "the file system is read-only")
+	case errors.Is(err, syscall.ENOTEMPTY):
+		return f(550, "the directory is not empty")
+	case isAny(err, syscall.ENAMETOOLONG, syscall.EINVAL, syscall.EILSEQ):
+		return f(553, "no file can have that name")
+	case errors.Is(err, fs.ErrPermission):
+		return f(550, "permission denied")
+	case errors.Is(err, fs.ErrExist):
+		return f(550, "it exists")
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotExist):
+		return f(550, "no such file or directory")
+	case errors.Is(err, syscall.EISDIR):
+		return f(550, "it is a directory")
+	case isEscape(err):
+		return f(550, "no such file or directory")
+	}
+	c.log.Warn("a file cannot be served", "path", path, "error", err)
+	return f(451, "local error")
+}
+
+func isAny(err error, targets ...error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// isEscape says that a link leads out of the root. Package os has no name for it.
+func isEscape(err error) bool {
+	var p *fs.PathError
+	return errors.As(err, &p) && strings.Contains(p.Err.Error(), "escapes")
+}
+
+func isNetwork(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) || isAny(err, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE, os.ErrDeadlineExceeded, errConnection) ||
+		errors.As(err, new(tls.RecordHeaderError)) || errors.As(err, new(tls.AlertError))
+}
+
+func isPathError(err error) bool {
+	var p *fs.PathError
+	return errors.As(err, &p)
+}
+
+// bare removes the operation and the path that the caller knows.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// sentence begins with a capital and ends with a full stop. Names keep their case.
+func sentence(s string) string {
+	if r, n := utf8.DecodeRuneInString(s); !strings.HasPrefix(s, "/") && n > 0 {
+		s = string(unicode.ToUpper(r)) + s[n:]
+	}
+	return strings.ReplaceAll(s, "\n", "\x00") + "."
+}

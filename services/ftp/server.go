@@ -1,0 +1,402 @@
+package ftp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	ftpserver "github.com/fclairamb/ftpserverlib"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+const (
+	// connectTimeout is how long a data connection may take to come about.
+	connectTimeout = 30 * time.Second
+	// handshakeTimeout is how long a TLS handshake may take.
+	handshakeTimeout = 15 * time.Second
+	// refusalTimeout is how long a client that is refused may take to hear why, and maxRefusals how many are told at once.
+	refusalTimeout = 2 * time.Second
+	maxRefusals    = 64
+)
+
+// server is one service: some listeners with the same files and users.
+type server struct {
+	env      *plugins.Env
+	log      *slog.Logger
+	limits   limits
+	mode     string // of TLS on ordinary ports
+	reuse    string // of TLS sessions on data connections
+	publicIP publicIPs
+	ports    portRange
+	direct   bool // uploads are written in place
+	writable bool
+
+	anonymous     bool
+	anonymousName string
+	users         plugins.Users // nil without a password file
+	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, or what went wrong.
+	gate func(context.Context, attempt) (*user, error)
+
+	root    *os.Root
+	path    string         // of root, absolute, links resolved
+	tls     *plugins.TLS   // nil without
+	xferlog io.WriteCloser // nil without
+
+	listeners []net.Listener
+	inbox     chan net.Conn // sessions on their way to the library
+	closed    chan struct{} // nobody puts any more into it
+	refusing  chan struct{}
+	refusals  sync.WaitGroup
+
+	ids       atomic.Uint64
+	transfers atomic.Int64
+	buffers   buffers
+
+	stopping atomic.Bool
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	perIP    map[netip.Addr]int
+	passive  map[int]*dataListener // by port
+	work     sync.WaitGroup        // sessions
+}
+
+var (
+	_ plugins.Service  = (*server)(nil)
+	_ plugins.Reloader = (*server)(nil)
+	_ plugins.Reporter = (*server)(nil)
+)
+
+func newServer(env *plugins.Env, o *options) *server {
+	s := &server{
+		env: env, log: env.Log, limits: o.limits,
+		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
+		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
+		direct: o.upload.direct(), writable: o.writable,
+		anonymous: o.anonymous.on(), anonymousName: o.anonymousName,
+		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
+		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
+	}
+	s.gate = s.login
+	return s
+}
+
+// close releases what is open besides sessions. Closing a listener that is closed does no harm.
+func (s *server) close() {
+	s.closeListeners()
+	if s.root != nil {
+		_ = s.root.Close()
+	}
+	if s.xferlog == nil {
+		return
+	}
+	if err := s.xferlog.Close(); err != nil {
+		s.log.Warn("closing the xferlog", "error", err)
+	}
+}
+
+func (s *server) closeListeners() {
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+}
+
+// Serve implements plugins.Service. When ctx is done, sessions without a transfer end at once, the others after it.
+func (s *server) Serve(ctx context.Context) error {
+	defer s.close()
+	lib := ftpserver.NewFtpServer(&library{s})
+	lib.Logger = slog.New(quiet{s.log.Handler()})
+	if err := lib.Listen(); err != nil {
+		return err
+	}
+	serving, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var accepting, commands sync.WaitGroup
+	commands.Go(func() { stop(lib.Serve()) })
+	for _, l := range s.listeners {
+		accepting.Go(func() { stop(s.acceptFrom(l)) })
+	}
+
+	<-serving.Done()
+	failed := ctx.Err() == nil
+	s.closeListeners()
+	s.stop(failed)
+	accepting.Wait()
+	s.work.Wait()
+	close(s.closed)
+	commands.Wait()
+	s.refusals.Wait()
+	if failed {
+		return context.Cause(serving)
+	}
+	return nil
+}
+
+// stop lets sessions end after what they do, or, at once, in the middle of it.
+func (s *server) stop(atOnce bool) {
+	s.mu.Lock()
+	s.stopping.Store(true)
+	sessions := slices.Collect(maps.Keys(s.sessions))
+	s.mu.Unlock()
+	for _, c := range sessions {
+		if atOnce {
+			_ = c.raw.Close()
+		}
+		c.poke()
+	}
+}
+
+// acceptFrom makes a session of each connection. It returns when the listener is closed or fails.
+func (s *server) acceptFrom(l net.Listener) error {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return fmt.Errorf("serve %s: %w", l.Addr(), err)
+		}
+		c := newSession(s, conn)
+		if reason := s.admit(c); reason != "" {
+			c.log.Info("client refused", "reason", reason)
+			s.refuse(conn, reason)
+			continue
+		}
+		s.inbox <- c // the library takes it: it runs until the last session has ended
+	}
+}
+
+// admit enters a session, or returns why not.
+func (s *server) admit(c *session) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ip := c.remote.Addr()
+	switch {
+	case s.stopping.Load():
+		return "the server stops"
+	case s.limits.maxClients > 0 && len(s.sessions) >= s.limits.maxClients:
+		return fmt.Sprintf("too many clients, %d at most; try again later", s.limits.maxClients)
+	case s.limits.maxPerIP > 0 && ip.IsValid() && s.perIP[ip] >= s.limits.maxPerIP:
+		return fmt.Sprintf("too many connections from %v, %d at most", ip, s.limits.maxPerIP)
+	}
+	s.sessions[c] = struct{}{}
+	s.perIP[ip]++
+	s.work.Add(1)
+	return ""
+}
+
+// leave is called once by a session of which nothing is left.
+func (s *server) leave(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, c)
+	ip := c.remote.Addr()
+	if s.perIP[ip]--; s.perIP[ip] <= 0 {
+		delete(s.perIP, ip)
+	}
+	s.work.Done()
+}
+
+// refuse tells a client why it is not served. Under a flood some are not told.
+func (s *server) refuse(conn net.Conn, reason string) {
+	select {
+	case s.refusing <- struct{}{}:
+	default:
+		_ = conn.Close()
+		return
+	}
+	s.refusals.Go(func() {
+		defer func() { <-s.refusing }()
+		_ = conn.SetDeadline(time.Now().Add(refusalTimeout))
+		_, _ = fmt.Fprintf(conn, "421 %s.\r\n", sentence(reason))
+		_ = conn.Close()
+	})
+}
+
+// Reload implements plugins.Reloader.
+func (s *server) Reload(ctx context.Context) error {
+	if s.users == nil {
+		return nil
+	}
+	if err := s.users.Reload(ctx); err != nil {
+		return fmt.Errorf("--auth: %w", err)
+	}
+	return nil
+}
+
+// Report implements plugins.Reporter.
+func (s *server) Report() []slog.Attr {
+	s.mu.Lock()
+	sessions := len(s.sessions)
+	s.mu.Unlock()
+	attrs := []slog.Attr{slog.String("root", s.path)}
+	switch {
+	case s.anonymous && s.writable && s.users == nil:
+		attrs = append(attrs, slog.String("anonymous", "reads and writes"))
+	case s.anonymous:
+		attrs = append(attrs, slog.String("anonymous", "reads"))
+	}
+	if sessions > 0 {
+		attrs = append(attrs, slog.Int("sessions", sessions))
+	}
+	if n := s.transfers.Load(); n > 0 {
+		attrs = append(attrs, slog.Int64("transfers", n))
+	}
+	if s.tls != nil && s.tls.Report != nil {
+		attrs = append(attrs, s.tls.Report()...)
+	}
+	return attrs
+}
+
+// Accept implements net.Listener for the library.
+func (s *server) accept() (net.Conn, error) {
+	select {
+	case c := <-s.inbox:
+		return c, nil
+	case <-s.closed:
+		// The library knows a stop by this type and text.
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: net.ErrClosed}
+	}
+}
+
+// inlet is the listener that the library sees.
+type inlet struct{ s *server }
+
+// Accept implements net.Listener.
+func (i inlet) Accept() (net.Conn, error) { return i.s.accept() }
+
+// Close implements net.Listener. The library's Stop, the only one to call it, is not used.
+func (i inlet) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (i inlet) Addr() net.Addr { return i.s.listeners[0].Addr() }
+
+// library is what the library asks for.
+type library struct{ s *server }
+
+var (
+	_ ftpserver.MainDriver                         = (*library)(nil)
+	_ ftpserver.MainDriverExtensionPassiveWrapper  = (*library)(nil)
+	_ ftpserver.MainDriverExtensionPostAuthMessage = (*library)(nil)
+)
+
+// never is a time that does not come, in seconds: sessions have their own clock.
+const never = 1 << 30
+
+// GetSettings implements ftpserver.MainDriver.
+func (l *library) GetSettings() (*ftpserver.Settings, error) {
+	settings := &ftpserver.Settings{
+		Listener:            inlet{l.s},
+		ListenAddr:          l.s.listeners[0].Addr().String(), // for STAT
+		Banner:              "gtwistd",
+		IdleTimeout:         never,
+		ConnectionTimeout:   int(connectTimeout / time.Second),
+		DisableLISTArgs:     true, // a session removes them
+		DisableSite:         true, // SITE CHOWN gives files to root, SITE RMDIR is recursive
+		DisableActiveMode:   true, // data connections are ours
+		EnableHASH:          true,
+		DefaultTransferType: ftpserver.TransferTypeBinary,
+		// A data listener knows whom it waits for.
+		PasvConnectionsCheck: ftpserver.IPMatchDisabled,
+		// PASV must not fail once there is a listener, as nobody would close it.
+		PublicIPResolver: l.publicIP,
+	}
+	if l.s.ports.low > 0 {
+		settings.PassiveTransferPortRange = ftpserver.PortRange{Start: l.s.ports.low, End: l.s.ports.high}
+	}
+	return settings, nil
+}
+
+// publicIP always yields an address. What is sent to the client is decided by the session.
+func (l *library) publicIP(ftpserver.ClientContext) (string, error) { return "0.0.0.0", nil }
+
+// ClientConnected implements ftpserver.MainDriver.
+func (l *library) ClientConnected(cc ftpserver.ClientContext) (string, error) {
+	sessionOf(cc).context = cc
+	return "gtwistd ready.", nil
+}
+
+// ClientDisconnected implements ftpserver.MainDriver.
+func (l *library) ClientDisconnected(cc ftpserver.ClientContext) {
+	c := sessionOf(cc)
+	c.disconnected()
+	c.release()
+}
+
+// GetTLSConfig implements ftpserver.MainDriver: TLS is not the library's business.
+func (l *library) GetTLSConfig() (*tls.Config, error) { return nil, errNoTLS }
+
+var errNoTLS = errors.New("no TLS here")
+
+// AuthUser implements ftpserver.MainDriver.
+func (l *library) AuthUser(cc ftpserver.ClientContext, name, password string) (ftpserver.ClientDriver, error) {
+	c := sessionOf(cc)
+	u, err := l.s.gate(c.ctx, attempt{name: name, password: password, client: c.remote.Addr()})
+	c.loggedIn(name, u, err)
+	if err != nil {
+		return nil, err
+	}
+	return &files{session: c, user: u}, nil
+}
+
+// PostAuthMessage implements ftpserver.MainDriverExtensionPostAuthMessage. The session knows better what to say of an error.
+func (l *library) PostAuthMessage(_ ftpserver.ClientContext, _ string, err error) string {
+	if err != nil {
+		return "Login incorrect."
+	}
+	return "Welcome."
+}
+
+// WrapPassiveListener implements ftpserver.MainDriverExtensionPassiveWrapper.
+func (l *library) WrapPassiveListener(listener net.Listener) (net.Listener, error) {
+	tcp, ok := listener.(*net.TCPListener)
+	if !ok {
+		_ = listener.Close()
+		return nil, fmt.Errorf("a passive listener of type %T", listener)
+	}
+	return l.s.newDataListener(tcp), nil
+}
+
+// sessionOf finds the session of the library's client: it is what the library takes for its address.
+func sessionOf(cc ftpserver.ClientContext) *session { return cc.RemoteAddr().(*peer).session }
+
+// quiet passes on what the library logs, at level debug and without what clients sent, which may be a password. Its panics
+// stay errors.
+type quiet struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (q quiet) Enabled(ctx context.Context, _ slog.Level) bool {
+	return q.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+// Handle implements slog.Handler.
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	switch r.Message {
+	case "Received line", "Sending answer":
+		return nil
+	}
+	out := slog.NewRecord(r.Time, slog.LevelDebug, "library: "+r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "line", "param":
+		default:
+			out.AddAttrs(a)
+		}
+		return true
+	})
+	return q.Handler.Handle(ctx, out)
+}
+
+// WithAttrs implements slog.Handler.
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+
+// WithGroup implements slog.Handler.
+func (q quiet) WithGroup(name string) slog.Handler { return quiet{q.Handler.WithGroup(name)} }

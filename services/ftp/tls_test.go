@@ -1,0 +1,185 @@
+package ftp_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	jlaffaye "github.com/jlaffaye/ftp"
+
+	"github.com/gtwistd/gtwistd/plugins"
+	"github.com/gtwistd/gtwistd/plugins/plugintest"
+	"github.com/gtwistd/gtwistd/services/ftp"
+)
+
+// trusting takes any certificate and resumes sessions.
+func trusting() *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8), ServerName: "localhost"}
+}
+
+func TestExplicitTLS(t *testing.T) {
+	dir := directory(t, map[string]string{"a.txt": strings.Repeat("0123456789", 100_000)})
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--tls", "require", "--writable")
+	c := login(t, srv, jlaffaye.DialWithExplicitTLS(trusting()))
+	checkTransfers(t, c, dir)
+}
+
+func TestImplicitTLS(t *testing.T) {
+	dir := directory(t, map[string]string{"a.txt": strings.Repeat("0123456789", 100_000)})
+	srv := plugintest.Start(t, ftp.Plugin(), "--implicit-port", anyPort, "--listen", anyPort, "--root", dir, "--writable")
+	addr := srv.Addrs()[1]
+	c, err := jlaffaye.Dial(addr.String(), jlaffaye.DialWithTLS(trusting()), jlaffaye.DialWithTimeout(20*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Quit() }()
+	if err := c.Login("anonymous", "x"); err != nil {
+		t.Fatal(err)
+	}
+	checkTransfers(t, c, dir)
+}
+
+func checkTransfers(t *testing.T, c *jlaffaye.ServerConn, dir string) {
+	t.Helper()
+	if list, err := c.List("/"); err != nil || len(list) != 1 {
+		t.Errorf("List = %v, %v", list, err)
+	}
+	r, err := c.Retr("a.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err != nil || len(got) != 1_000_000 {
+		t.Errorf("Retr = %d bytes, %v", len(got), err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Stor("new", strings.NewReader(string(got))); err != nil {
+		t.Fatal(err)
+	}
+	if stored, err := os.ReadFile(filepath.Join(dir, "new")); string(stored) != string(got) || err != nil {
+		t.Errorf("stored %d bytes, %v", len(stored), err)
+	}
+	if err := c.Stor("empty", strings.NewReader("")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "empty")); err != nil || info.Size() != 0 {
+		t.Errorf("empty: %v, %v", info, err)
+	}
+}
+
+func TestTLSCommands(t *testing.T) {
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", directory(t, map[string]string{"a.txt": "abc"}), "--tls", "require", "--writable")
+	c := dial(t, srv.Addrs()[0])
+	c.want("220")
+	c.do("USER anonymous", "530")
+	c.do("PASS x", "503")
+	c.do("PROT P", "503")
+	c.do("AUTH KERBEROS", "504")
+	config := trusting()
+	c.startTLS(config)
+	c.do("AUTH TLS", "503")
+	c.do("USER anonymous", "331")
+	c.do("PASS x", "230")
+	c.do("PASV", "227")
+	c.do("RETR a.txt", "521")
+	c.do("PBSZ 0", "200")
+	c.do("PROT C", "534")
+	c.do("PROT S", "536")
+	c.do("PROT X", "504")
+	c.do("PROT P", "200")
+	if feat := c.do("FEAT", "211-"); !strings.Contains(feat, " AUTH TLS\r\n") || !strings.Contains(feat, " PROT\r\n") {
+		t.Errorf("FEAT: %q", feat)
+	}
+
+	data := c.pasv()
+	c.do("RETR a.txt", "150")
+	conn := tls.Client(data, config)
+	if got, err := io.ReadAll(conn); string(got) != "abc" || err != nil {
+		t.Errorf("RETR = %q, %v", got, err)
+	}
+	if !conn.ConnectionState().DidResume {
+		t.Error("the data connection did not resume the session")
+	}
+	c.want("226")
+
+	// Whoever cuts an upload short sends a FIN and cannot send TLS's end.
+	data = c.pasv()
+	c.do("STOR cut", "150")
+	conn = tls.Client(data, config)
+	if _, err := io.WriteString(conn, "the first half"); err != nil {
+		t.Fatal(err)
+	}
+	_ = data.Close()
+	c.want("426")
+	c.do("MDTM cut", "550")
+	c.do("SIZE cut", "213 14")
+}
+
+// TestInjectedPlaintext says that what came before TLS is not taken for what came under it (CVE-2011-0411).
+func TestInjectedPlaintext(t *testing.T) {
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", t.TempDir(), "--tls", "allow")
+	c := dial(t, srv.Addrs()[0])
+	c.want("220")
+	c.send("AUTH TLS\r\nUSER mallory")
+	c.want("503")
+	c.want("331")
+}
+
+func TestSessionReuse(t *testing.T) {
+	dir := directory(t, map[string]string{"a.txt": "abc"})
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--tls", "require", "--tls-session-reuse", "require")
+	c := dial(t, srv.Addrs()[0])
+	c.want("220")
+	config := trusting()
+	c.startTLS(config)
+	for line, want := range map[string]string{"PBSZ 0": "200", "PROT P": "200"} {
+		c.do(line, want)
+	}
+	c.do("USER ftp", "331")
+	c.do("PASS x", "230")
+	data := c.pasv()
+	c.do("RETR a.txt", "150")
+	_, _ = io.ReadAll(tls.Client(data, &tls.Config{InsecureSkipVerify: true}))
+	c.want("522")
+	data = c.pasv()
+	c.do("RETR a.txt", "150")
+	if got, err := io.ReadAll(tls.Client(data, config)); string(got) != "abc" || err != nil {
+		t.Errorf("RETR = %q, %v", got, err)
+	}
+	c.want("226")
+}
+
+// TestSilentTLS connects to the implicit port and says nothing. The library alone would wait for ever.
+func TestSilentTLS(t *testing.T) {
+	srv := plugintest.Start(t, ftp.Plugin(), "--implicit-port", anyPort, "--listen", anyPort, "--root", t.TempDir(), "--login-timeout", "200ms")
+	conn, err := net.Dial("tcp", srv.Addrs()[1].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the server still waits")
+	}
+}
+
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--tls", "allow")
+	_ = anonymous(t, srv)
+	var keys []string
+	for _, a := range srv.Service.(plugins.Reporter).Report() {
+		keys = append(keys, a.Key)
+	}
+	if got := strings.Join(keys, " "); !strings.HasPrefix(got, "root anonymous sessions ") || len(keys) < 4 {
+		t.Errorf("Report() has %q, want the root, sessions and the certificate", got)
+	}
+}

@@ -1,0 +1,270 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gtwistd/gtwistd/plugins"
+)
+
+// choice is a flag value: one of some words.
+type choice struct {
+	value string
+	of    []string
+}
+
+// Set implements pflag.Value.
+func (c *choice) Set(s string) error {
+	i := slices.IndexFunc(c.of, func(word string) bool { return strings.EqualFold(word, s) })
+	if i < 0 {
+		return errors.New("not one of " + strings.Join(c.of, ", "))
+	}
+	c.value = c.of[i]
+	return nil
+}
+
+// String implements pflag.Value.
+func (c *choice) String() string { return c.value }
+
+// Type implements pflag.Value.
+func (c *choice) Type() string { return strings.Join(c.of, "|") }
+
+func (c *choice) on() bool { return c.value == "on" }
+
+const (
+	uploadAtomic = "atomic"
+	uploadDirect = "direct"
+)
+
+// uploadMode says when an upload is seen.
+type uploadMode struct{ choice }
+
+func (m *uploadMode) direct() bool { return m.value == uploadDirect }
+
+// filePath is a flag value: the path of a file, relative to the directory that was current when the flag was set.
+type filePath struct {
+	given string // as typed, for messages
+	kind  string // how help calls the value
+	here  string // what no path at all means
+	abs   string
+}
+
+// Set implements pflag.Value.
+func (p *filePath) Set(s string) error {
+	if s == "" {
+		return errors.New("empty")
+	}
+	abs, err := filepath.Abs(s)
+	if err != nil {
+		return err
+	}
+	p.given, p.abs = s, abs
+	return nil
+}
+
+// String implements pflag.Value.
+func (p *filePath) String() string { return p.given }
+
+// Type implements pflag.Value.
+func (p *filePath) Type() string { return p.kind }
+
+func (p *filePath) path() string {
+	if p.abs == "" {
+		return p.here
+	}
+	return p.abs
+}
+
+// name is how messages call the path.
+func (p *filePath) name() string {
+	if p.given == "" {
+		return p.here
+	}
+	return p.given
+}
+
+// workingDirectory returns "." if the directory has no name any more; opening it then says why.
+func workingDirectory() string {
+	dir, err := filepath.Abs(".")
+	if err != nil {
+		return "."
+	}
+	return dir
+}
+
+// portRange is a flag value: ports from low to high. The zero value is any port.
+type portRange struct{ low, high int }
+
+// Set implements pflag.Value.
+func (r *portRange) Set(s string) error {
+	first, last, found := strings.Cut(s, "-")
+	if !found {
+		last = first
+	}
+	low, err1 := strconv.ParseUint(first, 10, 16)
+	high, err2 := strconv.ParseUint(last, 10, 16)
+	if err1 != nil || err2 != nil || low == 0 || low > high {
+		return errors.New("not ports such as 50000-50100")
+	}
+	r.low, r.high = int(low), int(high)
+	return nil
+}
+
+// String implements pflag.Value.
+func (r *portRange) String() string {
+	if r.low == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d-%d", r.low, r.high)
+}
+
+// Type implements pflag.Value.
+func (r *portRange) Type() string { return "FIRST-LAST" }
+
+// publicIPs is a flag value: the addresses that clients in passive mode are told. It is safe for concurrent use once set.
+type publicIPs struct{ rules []*publicIP }
+
+// publicIP is what clients of a network are told.
+type publicIP struct {
+	given   string
+	network netip.Prefix // the zero value is all
+	addr    netip.Addr   // invalid for a host name
+	host    string
+
+	mu    sync.Mutex
+	known netip.Addr // what the host name meant
+	at    time.Time
+}
+
+// Set implements pflag.Value.
+func (l *publicIPs) Set(s string) error {
+	rule := &publicIP{given: s}
+	network, target, found := strings.Cut(s, "=")
+	if !found {
+		network, target = "", s
+	}
+	if found {
+		prefix, err := netip.ParsePrefix(network)
+		if err != nil {
+			one, err := netip.ParseAddr(network)
+			if err != nil {
+				return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
+			}
+			prefix = netip.PrefixFrom(one, one.BitLen())
+		}
+		rule.network = prefix
+	}
+	addr, err := netip.ParseAddr(target)
+	switch {
+	case err == nil && !addr.Is4():
+		return errors.New("passive mode has IPv4 addresses; IPv6 clients use EPSV, which needs none")
+	case err == nil:
+		rule.addr = addr
+	case !isHostName(target):
+		return errors.New("not an IPv4 address or host name")
+	default:
+		rule.host = target
+	}
+	l.rules = append(l.rules, rule)
+	return nil
+}
+
+func isHostName(s string) bool {
+	digits := strings.Trim(s, "0123456789.") == ""
+	return s != "" && !digits && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-._") == ""
+}
+
+// String implements pflag.Value.
+func (l *publicIPs) String() string { return strings.Join(l.GetSlice(), "\n") }
+
+// Type implements pflag.Value.
+func (l *publicIPs) Type() string { return "ADDRESS|HOST|NETWORK=ADDRESS" }
+
+// Append implements pflag.SliceValue.
+func (l *publicIPs) Append(s string) error { return l.Set(s) }
+
+// Replace implements pflag.SliceValue.
+func (l *publicIPs) Replace(list []string) error {
+	l.rules = nil
+	for _, s := range list {
+		if err := l.Set(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetSlice implements pflag.SliceValue.
+func (l *publicIPs) GetSlice() []string {
+	var list []string
+	for _, rule := range l.rules {
+		list = append(list, rule.given)
+	}
+	return list
+}
+
+// resolve looks host names up, so that a wrong one is known before a client comes.
+func (l *publicIPs) resolve(ctx context.Context) error {
+	for _, rule := range l.rules {
+		if _, err := rule.resolve(ctx, time.Now()); err != nil {
+			return fmt.Errorf("--public-ip %q: %w", rule.given, err)
+		}
+	}
+	return nil
+}
+
+// find returns what a client is told, the narrowest network first; invalid if there is nothing for it.
+func (l *publicIPs) find(ctx context.Context, client netip.Addr) (netip.Addr, error) {
+	var best *publicIP
+	for _, rule := range l.rules {
+		switch {
+		case rule.network.IsValid() && !rule.network.Contains(client):
+		case best == nil || rule.network.Bits() > best.network.Bits():
+			best = rule
+		}
+	}
+	if best == nil {
+		return netip.Addr{}, nil
+	}
+	return best.resolve(ctx, time.Now())
+}
+
+const (
+	// resolvedFor is how long the address of a host name is taken for true.
+	resolvedFor    = time.Minute
+	resolveTimeout = 5 * time.Second
+)
+
+// resolve returns the address; an old one if a host name cannot be looked up any more.
+func (r *publicIP) resolve(ctx context.Context, now time.Time) (netip.Addr, error) {
+	if r.addr.IsValid() {
+		return r.addr, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known.IsValid() && now.Sub(r.at) < resolvedFor {
+		return r.known, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", r.host)
+	switch {
+	case len(found) > 0:
+		r.known = found[0].Unmap()
+	case !r.known.IsValid() && err != nil:
+		return netip.Addr{}, err
+	case !r.known.IsValid():
+		return netip.Addr{}, plugins.Usagef("no IPv4 address")
+	}
+	r.at = now
+	return r.known, nil
+}
