@@ -40,6 +40,7 @@ type conn struct {
 	due     int64       // how much of its request net/http has not got yet
 	idle    bool        // net/http waits for the next request
 	served  bool        // there has been a request
+	at      int64       // Unix time in ns of when the last answer was recorded; 0 when that may be long ago
 	known   bool        // to net/http
 	line    []byte      // the first line of the request that net/http has, for as long as no handler has it
 	begun   atomic.Bool // a handler has that request
@@ -271,7 +272,7 @@ func (c *conn) await() error {
 	}
 	// To set a deadline costs as much as a tenth of a short answer: one that is nearly as long will do.
 	idle := c.lane.config.IdleTimeout
-	if by := c.readBy.Load(); by == 0 || by != never && time.Duration(by-c.lane.now().UnixNano()) < idle*63/64 {
+	if by := c.readBy.Load(); by == 0 || by != never && time.Duration(by-c.justNow()) < idle*63/64 {
 		c.readBy.Store(c.setReadDeadline(idle))
 	}
 	if c.lane.stopping.Load() {
@@ -288,6 +289,15 @@ func (c *conn) await() error {
 		return err
 	}
 	return c.readErr
+}
+
+// justNow is the Unix time in ns, of a moment ago if somebody has looked at the clock then.
+func (c *conn) justNow() int64 {
+	at := c.at
+	if c.at = 0; at == 0 {
+		at = c.lane.now().UnixNano()
+	}
+	return at
 }
 
 // more reads behind what is in the buffer.

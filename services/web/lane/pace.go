@@ -148,10 +148,12 @@ func (c *conn) progress() (p progress, ok bool) {
 
 // lost returns how many bytes of what was written have not reached the client of a connection that is broken, or 0 if that is
 // not known.
-func (c *conn) lost() (n int64) {
-	if c.broken.Load() && c.paced.Load() && c.tls == nil {
-		c.control(func(fd int) { n = unacknowledgedOf(fd) })
+func (c *conn) lost() int64 {
+	if !c.broken.Load() || !c.paced.Load() || c.tls != nil {
+		return 0
 	}
+	var n int64
+	c.control(func(fd int) { n = unacknowledgedOf(fd) })
 	return n
 }
 
