@@ -253,7 +253,7 @@ func (s *site) laneConfig(ctx context.Context, answer func(context.Context, *lan
 		c.TLSHeader = "Strict-Transport-Security: " + s.hsts + "\r\n"
 	}
 	if s.access != nil {
-		c.Record = s.record
+		c.Record, c.Timed = s.record, s.access.format == formatJSON
 	}
 	return c
 }

@@ -34,6 +34,8 @@ type Config struct {
 	// Record is told of each answer that the lane gave, its own refusals (400, 408, 431) included, whose request has only what
 	// had come of its first line. May be nil. The request is only valid during the call.
 	Record func(r *Request, status int, sent int64, end time.Time, took time.Duration)
+	// Timed says that Record wants to know how long an answer took. Otherwise its end is its beginning.
+	Timed bool
 	// TLSHeader is added to the answers of connections under TLS; it is written as it is, each line ended by CRLF.
 	TLSHeader string
 

@@ -46,7 +46,10 @@ func (c *conn) answer(size int) (done bool, err error) {
 	last := c.request.last || c.lane.stopping.Load()
 	sent, err := c.write(&a, begin, last)
 	if c.lane.config.Record != nil {
-		end := c.lane.now()
+		end := begin
+		if c.lane.config.Timed {
+			end = c.lane.now()
+		}
 		c.lane.config.Record(&c.request, a.Status, sent, end, end.Sub(begin))
 		c.at = end.UnixNano()
 	}
