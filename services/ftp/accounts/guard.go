@@ -237,6 +237,8 @@ func (a *Attempt) Done(right bool) Penalty {
 	if right {
 		a.address.pardon(a.name)
 		a.user.pardon(a.name)
+		g.addresses.drop(a.address)
+		g.users.drop(a.user)
 		return Penalty{}
 	}
 	f := failure{a.name, time.Now()}
@@ -280,6 +282,17 @@ func (l *suspects) get(key uint64) *suspect {
 	s := &suspect{key: key}
 	l.byKey[key] = l.order.PushFront(s)
 	return s
+}
+
+// drop makes room for those who are suspect still.
+func (l *suspects) drop(s *suspect) {
+	if s == nil || len(s.failures) > 0 || s.trying > 0 || !s.until.IsZero() {
+		return
+	}
+	if place, ok := l.byKey[s.key]; ok && place.Value == s {
+		l.order.Remove(place)
+		delete(l.byKey, s.key)
+	}
 }
 
 func (l *suspects) banned(key uint64, now time.Time) error {
