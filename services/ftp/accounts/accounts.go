@@ -34,7 +34,9 @@
 //
 // The words are: list (see names, sizes and times), download, create (upload files that are not there yet), overwrite
 // (replace, append to, resume and set the time of files that are), delete (files and empty directories), rename and mkdir;
-// read is list and download, write is create and overwrite. A size is a number of bytes or a text such as "64KiB", "10M" or
+// read is list and download, write is create and overwrite. A directory's own name belongs to the one that it is in, so that
+// "/incoming" above says nothing about its removal; but what paths names is never renamed, nor what is above it. Paths go by
+// the names that a client uses: a symbolic link that somebody made there leads to a place under its own name. A size is a number of bytes or a text such as "64KiB", "10M" or
 // "1GiB"; K, M, G and T are powers of 1024.
 package accounts
 

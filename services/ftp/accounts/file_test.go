@@ -186,6 +186,39 @@ func TestFileMistakes(t *testing.T) {
 	}
 }
 
+// TestDocumentedFile reads the file that the package comment shows.
+func TestDocumentedFile(t *testing.T) {
+	source, err := os.ReadFile("accounts.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(source), "// # The users file\n")
+	doc, _, _ := strings.Cut(rest, "\npackage ")
+	var text strings.Builder
+	for line := range strings.Lines(doc) {
+		if code, ok := strings.CutPrefix(line, "//\t"); ok {
+			text.WriteString(code)
+		}
+	}
+	f, bad := parse([]byte(text.String()), "/etc", false)
+	if bad != nil {
+		t.Fatal(bad)
+	}
+	if f.users["alice"] == nil || f.defaults == nil || len(f.users["alice"].rules) != 1 {
+		t.Errorf("read %+v from\n%s", f, text.String())
+	}
+	for _, k := range keys {
+		if !strings.Contains(text.String(), "\n"+k.name+" = ") {
+			t.Errorf("%s is not documented", k.name)
+		}
+	}
+	for _, w := range words {
+		if !strings.Contains(doc, w.word) {
+			t.Errorf("%s is not documented", w.word)
+		}
+	}
+}
+
 func TestRulesWhereNamesFold(t *testing.T) {
 	_, bad := parse([]byte(whole), "/", true)
 	if bad == nil || len(bad.Problems) != 1 || !strings.Contains(bad.Error(), ":25:14: users.alice.paths: not on this system") {

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"context"
 	"path"
 	"sync"
 )
@@ -35,6 +36,14 @@ func (s *Session) Close() {
 		}
 		s.book.usage.close(s.usage)
 	})
+}
+
+// Wait returns when n bytes may be sent, or the next received after n, as Limiter.Wait does.
+func (s *Session) Wait(ctx context.Context, upload bool, n int) error {
+	if upload {
+		return s.user.up.Wait(ctx, n)
+	}
+	return s.user.down.Wait(ctx, n)
 }
 
 // UploadLimit and DownloadLimit hold back all sessions of the user together.

@@ -33,7 +33,7 @@ type Upload struct {
 // which may take a while. The error is ErrQuota, or what ended the counting: ctx's error, plugins.ErrFull, or one of the file
 // system, without the path.
 func (s *Session) Upload(ctx context.Context, size int64) (*Upload, error) {
-	if err := s.count(ctx); err != nil {
+	if err := s.Count(ctx); err != nil {
 		return nil, err
 	}
 	if size < 0 {
@@ -82,7 +82,7 @@ func (u *Upload) Close(size int64) {
 
 // Mkdir counts a directory that is about to be made; Removed(0) takes that back. The errors are those of Upload.
 func (s *Session) Mkdir(ctx context.Context) error {
-	if err := s.count(ctx); err != nil {
+	if err := s.Count(ctx); err != nil {
 		return err
 	}
 	return s.usage.takeFile(s.user.account.Load().MaxFiles)
@@ -98,15 +98,31 @@ func (s *Session) Room(ctx context.Context) (int64, error) {
 	if quota <= 0 {
 		return -1, nil
 	}
-	if err := s.count(ctx); err != nil {
+	if err := s.Count(ctx); err != nil {
 		return 0, err
 	}
 	bytes, _ := s.usage.stored()
 	return max(quota-bytes, 0), nil
 }
 
-// count makes sure that what is stored is known if there is a limit.
-func (s *Session) count(ctx context.Context) error {
+// Grow counts n more bytes, or -n less, or returns ErrQuota if there is not room for all of them. It is what is below Upload, for
+// bytes that belong to no file of their own; whoever uses it calls Count first.
+func (s *Session) Grow(n int64) error {
+	if n <= 0 {
+		s.usage.give(-n, 0)
+		return nil
+	}
+	granted := s.usage.takeBytes(n, s.user.account.Load().Quota)
+	if granted < n {
+		s.usage.give(granted, 0)
+		return ErrQuota
+	}
+	return nil
+}
+
+// Count counts the files below the root if there is a limit for them and nobody did before. Called at the login it keeps the
+// first upload from waiting. The errors are those of Upload except ErrQuota.
+func (s *Session) Count(ctx context.Context) error {
 	if a := s.user.account.Load(); a.Quota <= 0 && a.MaxFiles <= 0 {
 		return nil
 	}

@@ -227,6 +227,23 @@ func TestUpload(t *testing.T) {
 	want(0, 1)
 }
 
+func TestGrow(t *testing.T) {
+	s := member(t, fill(t, map[string]int64{"old": 40}), nil, Account{Quota: 100})
+	if err := s.Count(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		n    int64
+		err  error
+		room int64
+	}{{60, nil, 0}, {1, ErrQuota, 0}, {-10, nil, 10}, {11, ErrQuota, 10}, {10, nil, 0}, {0, nil, 0}, {-1000, nil, 100}} {
+		err := s.Grow(step.n)
+		if room, _ := s.Room(t.Context()); !errors.Is(err, step.err) || room != step.room {
+			t.Errorf("step %d: Grow(%d) = %v, room for %d, want %v, %d", i, step.n, err, room, step.err, step.room)
+		}
+	}
+}
+
 func TestUnlimited(t *testing.T) {
 	s := member(t, "/does/not/exist", &counter{err: errors.New("boom")}, Account{})
 	u, err := s.Upload(t.Context(), -1)
@@ -237,6 +254,9 @@ func TestUnlimited(t *testing.T) {
 		t.Errorf("Reserve() = %d, %v", end, err)
 	}
 	u.Close(1 << 40)
+	if err := errors.Join(s.Wait(t.Context(), true, 1<<40), s.Wait(t.Context(), false, 1<<40)); err != nil {
+		t.Errorf("Wait() = %v", err)
+	}
 	if room, err := s.Room(t.Context()); room != -1 || err != nil {
 		t.Errorf("Room() = %d, %v, want -1", room, err)
 	}
@@ -356,14 +376,46 @@ func TestCountAnew(t *testing.T) {
 			t.Errorf("log %q, want a warning", text.String())
 		}
 		s.Close()
-		if len(b.usage.roots) != 1 {
+		roots := func() int {
+			b.usage.mu.Lock()
+			defer b.usage.mu.Unlock()
+			return len(b.usage.roots)
+		}
+		if roots() != 1 {
 			t.Error("the figures are forgotten at once")
 		}
 		sleep()
-		if len(b.usage.roots) != 0 {
+		if roots() != 0 {
 			t.Error("the figures are never forgotten")
 		}
 		cancel()
 		work.Wait()
 	})
+}
+
+func BenchmarkMeasure(b *testing.B) {
+	root := b.TempDir()
+	for i := range 20_000 {
+		if err := os.WriteFile(filepath.Join(root, fmt.Sprint(i)), nil, 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if _, files, err := measure(b.Context(), nil, root); err != nil || files != 20_000 {
+			b.Fatal(files, err)
+		}
+	}
+}
+
+func BenchmarkReserve(b *testing.B) {
+	s := member(b, b.TempDir(), nil, Account{Quota: 1 << 60})
+	u, err := s.Upload(b.Context(), -1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for end := int64(0); b.Loop(); {
+		if end, err = u.Reserve(end + 1<<20); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
