@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // testProgram parses command lines like the real one, with output to the null device.
 func testProgram(t *testing.T) *program {
 	t.Helper()
-	registry, err := newRegistry([]plugins.Plugin{web.Plugin(), echo.Plugin()})
+	registry, err := newRegistry([]plugins.Plugin{web.Plugin(), web.SecurePlugin(), echo.Plugin()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestDocumentedCommands(t *testing.T) {
 	for source, text := range texts {
 		for _, line := range commandLines(text) {
 			found++
-			if _, err := p.parse(strings.Fields(line)[1:]); err != nil {
+			if _, err := p.parse(shellWords(t, line)[1:]); err != nil {
 				t.Errorf("%s: %s: %v (%s)", source, line, err, hintOf(err))
 			}
 		}
@@ -63,12 +64,23 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// commandLines are the lines of a text that begin with the program's name, perhaps behind a prompt, without comments.
+// shellWords splits a line as a shell does.
+func shellWords(t *testing.T, line string) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "sh", "-f", "-c", `printf '%s\n' `+line).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+}
+
+// commandLines are the lines of a text that begin with the program's name, perhaps behind a prompt or in a unit of systemd,
+// without comments. A line may go on behind a backslash.
 func commandLines(text string) []string {
 	var lines []string
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), " #")
-		line = strings.TrimPrefix(line, "$ ")
+		line = strings.TrimPrefix(strings.TrimPrefix(line, "$ "), "ExecStart=/usr/local/bin/")
 		line = strings.TrimSuffix(strings.TrimSpace(line), " &")
 		if line == "gtwistd" || strings.HasPrefix(line, "gtwistd -") || isCommand(line) {
 			lines = append(lines, line)
@@ -83,7 +95,7 @@ func isCommand(line string) bool {
 		return false
 	}
 	switch words[1] {
-	case "web", "echo", "status", "stop", "reload", "reopen", "logs", "plugins", "version", "hash-password", "help", "completion":
+	case "web", "ssl-web", "echo", "status", "stop", "reload", "reopen", "logs", "plugins", "version", "hash-password", "help", "completion":
 		return len(words) == 2 || strings.HasPrefix(words[2], "-") || words[1] == "help" || words[1] == "completion"
 	}
 	return false

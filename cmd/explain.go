@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,26 +15,112 @@ import (
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
-// habits are words that people bring along from twistd and from other servers, with what is meant here.
-var habits = map[string]string{
-	"start":        "name a service to start: gtwistd web",
-	"run":          "name a service to run: gtwistd web",
-	"restart":      "gtwistd stop, then the command that started it",
-	"kill":         "gtwistd stop",
-	"directory":    "did you mean --path?",
-	"dir":          "did you mean --path?",
-	"root":         "did you mean --path?",
-	"bind":         "did you mean --listen tcp:8080:interface=127.0.0.1?",
-	"host":         "did you mean --listen tcp:8080:interface=127.0.0.1?",
-	"port":         "did you mean --listen?",
-	"https":        "did you mean --listen ssl:8443:privateKey=key.pem:certKey=cert.pem?",
-	"daemon":       "to detach is the default; -n stays in front",
-	"daemonize":    "to detach is the default; -n stays in front",
-	"foreground":   "did you mean --nodaemon (-n)?",
-	"user":         "did you mean --uid?",
-	"group":        "did you mean --gid?",
-	"chdir":        "did you mean --rundir?",
-	"notracebacks": "tracebacks are never shown to clients; leave it out",
+// habit is what is meant here by a word from elsewhere. It counts only where there is an option of that name, "" for
+// everywhere.
+type habit struct{ option, hint string }
+
+const (
+	noPython = "nothing of Python runs in here: let a server of its own run the application, and add --mount /=proxy:http://127.0.0.1:9000"
+	otherTLS = "for https: gtwistd ssl-web --port 8443 --certificate cert.pem --privkey key.pem"
+	askUsers = "to ask for passwords: --auth FILE; gtwistd hash-password NAME writes the lines of the file"
+	ownLog   = "for a record of each request: --access-log FILE; for the program's log: gtwistd --logfile FILE web"
+	inFront  = "did you mean --nodaemon (-n)?"
+	listenOn = "did you mean --listen tcp:8080:interface=127.0.0.1?"
+)
+
+// habits are the words that people bring along from twistd and from other servers.
+var habits = map[string][]habit{
+	"start":      {{"", "name a service to start: gtwistd web"}},
+	"run":        {{"", "name a service to run: gtwistd web"}},
+	"serve":      {{"", "name a service: gtwistd -n web --path DIR"}},
+	"http":       {{"listen", "did you mean --listen?"}, {"", "did you mean web?"}},
+	"https":      {{"certificate", otherTLS}, {"listen", "did you mean --listen ssl:8443:privateKey=key.pem:certKey=cert.pem?"}, {"", "did you mean ssl-web?"}},
+	"restart":    {{"", "gtwistd stop, then the command that started it"}},
+	"kill":       {{"", "gtwistd stop"}},
+	"daemon":     {{"", "to detach is the default; -n stays in front"}},
+	"daemonize":  {{"", "to detach is the default; -n stays in front"}},
+	"foreground": {{"", inFront}},
+	"group":      {{"gid", "did you mean --gid?"}},
+	"chdir":      {{"rundir", "did you mean --rundir?"}},
+
+	// Where to listen.
+	"bind":    {{"listen", listenOn}},
+	"address": {{"listen", listenOn}},
+	"host":    {{"listen", listenOn}},
+	"port":    {{"listen", "did you mean --listen?"}},
+	"socket":  {{"listen", "did you mean --listen unix:PATH?"}},
+
+	// What to serve.
+	"directory":         {{"path", "did you mean --path?"}},
+	"dir":               {{"path", "did you mean --path?"}},
+	"root":              {{"path", "did you mean --path?"}},
+	"document-root":     {{"path", "did you mean --path?"}},
+	"browse":            {{"open", "to open the browser: --open; directories are listed anyway, --listing on lists all"}},
+	"directory-listing": {{"listing", "directories are listed anyway; --listing on lists those with an index file too"}},
+	"no-listing":        {{"listing", "did you mean --listing off?"}},
+	"no-dirlist":        {{"listing", "did you mean --listing off?"}},
+	"no-index":          {{"listing", "did you mean --listing off?"}},
+	"single":            {{"spa", "did you mean --spa index.html?"}},
+	"spa-fallback":      {{"spa", "did you mean --spa index.html?"}},
+	"try-files":         {{"spa", "for single-page applications: --spa index.html; for page.html as /page: --clean-urls"}},
+	"404":               {{"not-found", "did you mean --not-found 404.html?"}},
+	"error-page":        {{"not-found", "did you mean --not-found 404.html?"}},
+	"proxy":             {{"mount", "did you mean --mount /=proxy:http://127.0.0.1:9000?"}},
+	"reverse-proxy":     {{"mount", "did you mean --mount /=proxy:http://127.0.0.1:9000?"}},
+	"proxy-pass":        {{"mount", "did you mean --mount /=proxy:http://127.0.0.1:9000?"}},
+	"redirect":          {{"mount", "did you mean --mount /old=redirect:/new?"}},
+	"alias":             {{"mount", "did you mean --mount /files=static:DIR?"}},
+	"cgi":               {{"mount", "there is no CGI yet: let a server of its own run the script, and add --mount /cgi-bin=proxy:http://127.0.0.1:9000"}},
+	"fastcgi":           {{"mount", "there is no FastCGI yet: put a web server in front of the application, and add --mount /=proxy:http://127.0.0.1:9000"}},
+	"wsgi":              {{"mount", "there is no WSGI yet: let a WSGI server such as gunicorn run it, and add --mount /=proxy:http://127.0.0.1:9000"}},
+	"dotfiles":          {{"hidden", "did you mean --hidden?"}},
+
+	// Files.
+	"gzip":        {{"compress", "to compress on the fly: --compress; to send files that lie there compressed: --precompressed"}},
+	"brotli":      {{"precompressed", "to send FILE.br where it lies beside FILE: --precompressed; on the fly there are zstd and gzip: --compress"}},
+	"zstd":        {{"compress", "did you mean --compress?"}},
+	"header":      {{"add-header", "did you mean --add-header 'NAME: VALUE'?"}},
+	"cache":       {{"cache-control", "did you mean --cache-control '*=max-age=3600'?"}},
+	"allow-write": {{"upload", "did you mean --upload?"}},
+
+	// Who may ask. At the runner, users are those of the system.
+	"user":       {{"uid", "did you mean --uid?"}, {"auth", "home directories are not served; " + askUsers}},
+	"username":   {{"uid", "did you mean --uid?"}, {"auth", askUsers}},
+	"password":   {{"auth", askUsers}},
+	"basic-auth": {{"auth", askUsers}},
+	"htpasswd":   {{"auth", askUsers}},
+
+	// TLS.
+	"cert":     {{"certificate", "did you mean --certificate?"}},
+	"tls-cert": {{"certificate", "did you mean --certificate?"}},
+	"ssl-cert": {{"certificate", "did you mean --certificate?"}},
+	"key":      {{"privkey", "did you mean --privkey?"}},
+	"tls-key":  {{"privkey", "did you mean --privkey?"}},
+	"ssl-key":  {{"privkey", "did you mean --privkey?"}},
+	"ssl":      {{"tls", "did you mean --tls?"}, {"certificate", "ssl-web speaks https anyway"}},
+	"tls":      {{"certificate", "ssl-web speaks https anyway"}},
+
+	// Options of twistd's web that are gone.
+	"-l":                 {{"access-log", ownLog}},
+	"logfile":            {{"access-log", ownLog}},
+	"ignore-ext":         {{"clean-urls", "to serve page.html as /page: --clean-urls"}},
+	"allow-ignore-ext":   {{"clean-urls", "to serve page.html as /page: --clean-urls"}},
+	"class":              {{"mount", noPython}},
+	"processor":          {{"mount", noPython}},
+	"resource-script":    {{"mount", noPython}},
+	"personal":           {{"mount", "Perspective Broker is not spoken; for a site on a socket: --listen unix:PATH"}},
+	"display-tracebacks": {{"mount", "errors are never shown to clients; they are in the log, more of them with gtwistd --log-level debug"}},
+	"notracebacks":       {{"", "tracebacks are never shown to clients; leave it out"}},
+}
+
+// habitual is what is meant by a word, as far as that can be said to c; "" for nothing.
+func habitual(word string, c *cobra.Command) string {
+	for _, h := range habits[word] {
+		if h.option == "" || c != nil && c.Flags().Lookup(h.option) != nil {
+			return h.hint
+		}
+	}
+	return ""
 }
 
 // noArguments refuses words that are neither options nor values, with a guess at what was meant.
@@ -95,8 +182,8 @@ func (p *program) unknownCommand(root *cobra.Command, word string, others ...str
 	lower := strings.ToLower(word)
 	first, _, joined := strings.Cut(word, "+")
 	switch {
-	case habits[lower] != "":
-		err.Suggestion = habits[lower]
+	case habitual(lower, nil) != "":
+		err.Suggestion = habitual(lower, nil)
 	case joined && slices.Contains(names, first):
 		err.Suggestion = `a "+" between services stands alone`
 	case word == "true" || word == "false":
@@ -175,17 +262,28 @@ func (o unknownOption) in(c *cobra.Command) *pflag.Flag {
 
 // meantOption guesses: an option in the wrong place, a habit, or a slip of the finger.
 func (p *program) meantOption(o unknownOption, c *cobra.Command, segment []string) string {
+	hint := ""
 	if c.HasParent() {
-		if f := o.in(p.rootCommand(&invocation{opts: newOptions()})); f != nil && !f.Hidden {
-			return strings.Join(strings.Fields(fmt.Sprintf("options of the runner come before the first service: %s %s %s %s",
-				p.name, o.dashed(), annotation(f, valueKey), c.Name())), " ")
+		hint = cmp.Or(o.habitual(c), p.ofRunner(o, c))
+	} else {
+		hint = cmp.Or(p.misplaced(o, c, segment), o.habitual(c))
+		for _, service := range c.Commands() {
+			if hint == "" && slices.Contains(segment, service.Name()) {
+				hint = o.habitual(service)
+			}
 		}
-	} else if hint := p.misplaced(o, c, segment); hint != "" {
-		return hint
 	}
-	if hint := habits[o.name]; hint != "" && !o.short {
-		return hint
+	return cmp.Or(hint, o.nearest(c), strings.TrimSpace(c.CommandPath())+" --help lists the options")
+}
+
+func (o unknownOption) habitual(c *cobra.Command) string {
+	if o.short {
+		return habitual("-"+o.name, c)
 	}
+	return habitual(o.name, c)
+}
+
+func (o unknownOption) nearest(c *cobra.Command) string {
 	var names []string
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
@@ -195,7 +293,17 @@ func (p *program) meantOption(o unknownOption, c *cobra.Command, segment []strin
 	if near := suggest.Nearest(o.name, names); near != "" && !o.short {
 		return fmt.Sprintf("did you mean --%s?", near)
 	}
-	return strings.TrimSpace(c.CommandPath()) + " --help lists the options"
+	return ""
+}
+
+// ofRunner finds an option of the runner behind a service.
+func (p *program) ofRunner(o unknownOption, c *cobra.Command) string {
+	f := o.in(p.rootCommand(&invocation{opts: newOptions()}))
+	if f == nil || f.Hidden {
+		return ""
+	}
+	return strings.Join(strings.Fields(fmt.Sprintf("options of the runner come before the first service: %s %s %s %s",
+		p.name, o.dashed(), annotation(f, valueKey), c.Name())), " ")
 }
 
 // misplaced finds a service that has the option: named later, or taken for the value of an option of the runner.

@@ -151,9 +151,7 @@ func (p *program) topicList() string {
 	return b.String()
 }
 
-// topicHelp writes a topic.
-func (p *program) topicHelp(topic plugins.Topic) error {
-	m := page{width: p.helpWidth()}
+func (m *page) topic(topic plugins.Topic) {
 	for i, section := range topic.Sections() {
 		if i > 0 {
 			m.WriteByte('\n')
@@ -166,8 +164,6 @@ func (p *program) topicHelp(topic plugins.Topic) error {
 			m.settings(section.Settings)
 		}
 	}
-	_, err := p.stdout.Write(m.Bytes())
-	return err
 }
 
 func (m *page) settings(fs *pflag.FlagSet) {
@@ -200,6 +196,9 @@ func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 		Use:                   "help [SERVICE | COMMAND | TOPIC]",
 		Short:                 "show the manual of the program, a service, a command or a topic",
 		DisableFlagsInUseLine: true,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return p.helpNames(root), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
@@ -219,12 +218,29 @@ func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
+// helpNames are what help is about, for completions.
+func (p *program) helpNames(root *cobra.Command) []string {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+		}
+	}
+	for _, topic := range p.topics() {
+		names = append(names, cobra.CompletionWithDesc(topic.Name, topic.Summary))
+	}
+	return names
+}
+
 // helpTopic shows the topic of that name.
 func (p *program) helpTopic(root *cobra.Command, name string) error {
 	var names []string
 	for _, topic := range p.topics() {
 		if topic.Name == name {
-			return p.topicHelp(topic)
+			m := page{width: p.helpWidth()}
+			m.topic(topic)
+			_, err := p.stdout.Write(m.Bytes())
+			return err
 		}
 		names = append(names, topic.Name)
 	}

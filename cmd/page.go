@@ -95,9 +95,12 @@ func (p *page) options(first string, flags *pflag.FlagSet, show func(*pflag.Flag
 func (p *page) column(rows []row) int {
 	limit, column, all := min(maxColumn, p.width*2/5), 0, true
 	for _, r := range rows {
-		if n := utf8.RuneCountInString(r.left) + gap; n <= limit {
+		n := utf8.RuneCountInString(r.left) + gap
+		switch {
+		case len(r.right) == 0: // nothing stands beside it
+		case n <= limit:
 			column = max(column, n)
-		} else {
+		default:
 			all = false
 		}
 	}

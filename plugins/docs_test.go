@@ -38,6 +38,7 @@ func TestDocumentedProgram(t *testing.T) {
 			{"hello --help", "GTWISTD_HELLO_GREETING"},
 			{"hello --help", "greeter -n hello"},
 			{"plugins", "hello"},
+			{"help mounts", "clock:Europe/Vienna"},
 		} {
 			out, err := exec.Command(greeter, strings.Fields(tt.command)...).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), tt.want) {
@@ -46,22 +47,34 @@ func TestDocumentedProgram(t *testing.T) {
 		}
 	})
 	t.Run("usage error", func(t *testing.T) {
-		cmd := exec.Command(greeter, "-n", "hello", "--greeting=")
-		cmd.Dir = t.TempDir()
-		out, err := cmd.CombinedOutput()
-		if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "try --greeting hello") {
-			t.Errorf("greeter hello --greeting= : %v, want exit code 2 and a hint in\n%s", err, out)
+		for args, want := range map[string]string{
+			"hello --greeting=":              "try --greeting hello",
+			"web --mount /=clock:Nowhere":    "name a zone such as",
+			"web --mount /=clock:UTC,zone=1": "it has add-header, auth, auth-realm, cors, format",
+		} {
+			cmd := exec.Command(greeter, append([]string{"-n"}, strings.Fields(args)...)...)
+			cmd.Dir = t.TempDir()
+			out, err := cmd.CombinedOutput()
+			if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), want) {
+				t.Errorf("greeter %s: %v, want exit code 2 and %q in\n%s", args, err, want, out)
+			}
 		}
 	})
-	t.Run("serve", func(t *testing.T) { converse(t, greeter) })
+	t.Run("service", func(t *testing.T) {
+		converse(t, "", "good evening, 127.0.0.1:", greeter, "-n", "hello", "--listen", "127.0.0.1:0", "--greeting", "good evening")
+	})
+	t.Run("mount", func(t *testing.T) {
+		converse(t, "GET /now HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\nCache-Control: no-store\r\n",
+			greeter, "-n", "web", "--port", "127.0.0.1:0", "--mount", "/now=clock:UTC")
+	})
 }
 
-// converse starts the service, connects, and stops it by a signal.
-func converse(t *testing.T, greeter string) {
+// converse starts a service, says something, hears what begins with want, and stops the service by a signal.
+func converse(t *testing.T, say, want string, command ...string) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no signals on this system")
 	}
-	cmd := exec.Command(greeter, "-n", "hello", "--listen", "127.0.0.1:0", "--greeting", "good evening")
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = t.TempDir()
 	output, err := cmd.StdoutPipe()
 	if err != nil {
@@ -85,9 +98,11 @@ func converse(t *testing.T, greeter string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	greeting, err := io.ReadAll(conn)
-	if err != nil || !strings.HasPrefix(string(greeting), "good evening, 127.0.0.1:") {
-		t.Errorf("greeting = %q, %v", greeting, err)
+	if _, err := io.WriteString(conn, say); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(got), want) {
+		t.Errorf("heard %q, %v, want %q", got, err, want)
 	}
 
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -102,11 +117,8 @@ func converse(t *testing.T, greeter string) {
 // announced reads until the line that names the service's address, such as "hello: tcp://127.0.0.1:7070".
 func announced(output io.Reader) string {
 	for lines := bufio.NewScanner(output); lines.Scan(); {
-		text, found := strings.CutPrefix(lines.Text(), "hello: ")
-		if !found {
-			continue
-		}
-		if u, err := url.Parse(text); err == nil {
+		_, text, found := strings.Cut(lines.Text(), ": ")
+		if u, err := url.Parse(text); found && err == nil && u.Port() != "" {
 			return u.Host
 		}
 	}

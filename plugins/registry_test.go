@@ -57,6 +57,8 @@ func TestRegistryRefuses(t *testing.T) {
 	unfinished, silent := plugin("web"), plugin("web")
 	unfinished.New = nil
 	silent.Summary = ""
+	mute := plugin("web")
+	mute.Topics = []plugins.Topic{{Name: "mounts", Summary: "what is where"}}
 	tests := []struct {
 		name string
 		list []plugins.Plugin
@@ -72,6 +74,7 @@ func TestRegistryRefuses(t *testing.T) {
 		{"twice", []plugins.Plugin{plugin("web"), plugin("web")}, "plugin web: listed twice"},
 		{"no summary", []plugins.Plugin{silent}, "plugin web: no summary"},
 		{"no New", []plugins.Plugin{unfinished}, "plugin web: no New function"},
+		{"topic without text", []plugins.Plugin{mute}, `plugin web: topic "mounts"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -122,11 +122,7 @@ func appendCombined(b []byte, at string, r *record) []byte {
 	b = append(b, " ["...)
 	b = append(b, at...)
 	b = append(b, `] "`...)
-	b = appendEscaped(b, r.method)
-	b = append(b, ' ')
-	b = appendEscaped(b, r.uri)
-	b = append(b, ' ')
-	b = appendEscaped(b, r.proto)
+	b = appendRequestLine(b, r)
 	b = append(b, `" `...)
 	b = strconv.AppendInt(b, int64(r.status), 10)
 	b = append(b, ' ')
@@ -140,6 +136,18 @@ func appendCombined(b []byte, at string, r *record) []byte {
 	b = append(b, `" "`...)
 	b = appendEscaped(b, orDash(r.agent))
 	return append(b, '"', '\n')
+}
+
+// appendRequestLine writes what has come of it: nothing is a dash.
+func appendRequestLine(b []byte, r *record) []byte {
+	b = appendEscaped(b, orDash(r.method))
+	for _, word := range []string{r.uri, r.proto} {
+		if word != "" {
+			b = append(b, ' ')
+			b = appendEscaped(b, word)
+		}
+	}
+	return b
 }
 
 // appendClient leaves out the zone of an address: what an interface is called may be anything.

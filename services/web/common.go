@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,10 +39,10 @@ func (c *common) flags(fs *pflag.FlagSet) {
 
 func (c *common) accessFlags(fs *pflag.FlagSet) {
 	c.auth = filePath{kind: "FILE"}
-	fs.Var(&c.auth, "auth", "let only the users of this password file in; gtwistd hash-password NAME writes its lines")
+	fs.Var(&c.auth, "auth", "admit only the users of this password file; gtwistd hash-password NAME writes its lines")
 	fs.Var(&c.realm, "auth-realm", "what browsers show when they ask for the password (default "+defaultRealm+")")
-	fs.Var(&c.rate, "rate-limit", "requests of one client a second (10/s), minute (m) or hour (h), and how many at once (10/s:50); more get 429 (default no limit)")
-	fs.Var(&c.maxBody, "max-body", "refuse larger bodies of requests with 413 (default no limit)")
+	fs.Var(&c.rate, "rate-limit", "answer 429 to a client with more than N requests a second (N/s), minute (N/m) or hour (N/h); BURST may come at once, as many as N if it is not said (default no limit)")
+	fs.Var(&c.maxBody, "max-body", "answer 413 to requests with a larger body (default no limit)")
 	fs.Var(&c.origins, "cors", "let scripts of other sites read the answers: all sites, or only ORIGIN, such as https://example.org; repeatable")
 	fs.Lookup("cors").NoOptDefVal = anyOrigin
 }
@@ -98,7 +97,7 @@ func (c *common) wrap(next http.Handler, header http.Header, users plugins.Users
 }
 
 // users opens the password file, if there is one.
-func (c *common) users(_ context.Context, env *plugins.Env) (plugins.Users, error) {
+func (c *common) users(spec *mountSpec, env *plugins.Env) (plugins.Users, error) {
 	if c.auth.given == "" {
 		if c.realm != "" {
 			return nil, &plugins.UsageError{Reason: "--auth-realm without --auth: nobody is asked for a password", Suggestion: "add --auth FILE"}
@@ -107,7 +106,7 @@ func (c *common) users(_ context.Context, env *plugins.Env) (plugins.Users, erro
 	}
 	users, err := env.Users(c.auth.path())
 	if err != nil {
-		return nil, fmt.Errorf("--auth %q: %w", c.auth.given, err)
+		return nil, fmt.Errorf("%s %q: %w", spec.option("auth"), c.auth.given, err)
 	}
 	return users, nil
 }
@@ -120,8 +119,9 @@ func limitBody(next http.Handler, n int64) http.Handler {
 			http.Error(w, fmt.Sprintf("%s: at most %d bytes", http.StatusText(http.StatusRequestEntityTooLarge), n), http.StatusRequestEntityTooLarge)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, n)
-		next.ServeHTTP(w, r)
+		limited := r.WithContext(r.Context()) // as in watchBody
+		limited.Body = http.MaxBytesReader(w, r.Body, n)
+		next.ServeHTTP(w, limited)
 	})
 }
 

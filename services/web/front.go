@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gtwistd/gtwistd/services/web/proxy"
@@ -39,11 +39,15 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if f.guards.proxies.trusts(peer) {
 		scheme = f.guards.proxies.scheme(peer, scheme, r.Header["X-Forwarded-Proto"])
-		r = r.WithContext(proxy.Trust(r.Context(), hostname(r.RemoteAddr)))
+		name := "" // of a unix socket
+		if peer.IsValid() {
+			name = peer.String()
+		}
+		r = r.WithContext(proxy.Trust(r.Context(), name))
 	} else {
 		dropForwarded(r.Header)
 	}
-	f.guards.watchBody(res, r)
+	r = f.guards.watchBody(res, r)
 	if r.ProtoMajor == 2 {
 		res.guards = f.guards // of HTTP/1 it is the connection that is watched
 	}
@@ -192,10 +196,12 @@ type serverLog struct{ log *slog.Logger }
 
 // Write implements io.Writer for a log.Logger, which calls it once a message.
 func (s serverLog) Write(p []byte) (int, error) {
-	text := string(bytes.TrimSpace(p))
+	text := strings.TrimSpace(string(p))
 	level := slog.LevelWarn
-	if bytes.HasPrefix(p, []byte("http: TLS handshake error")) {
-		level = slog.LevelDebug
+	for _, noise := range []string{"http: TLS handshake error", "http2: server", "http2: received GOAWAY"} {
+		if strings.HasPrefix(text, noise) {
+			level = slog.LevelDebug
+		}
 	}
 	s.log.Log(context.Background(), level, text)
 	return len(p), nil

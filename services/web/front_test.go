@@ -1,16 +1,21 @@
 package web
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 // memory is an access log's writer that keeps the records.
@@ -144,6 +149,9 @@ func TestControllerReachesTheServer(t *testing.T) {
 func TestServerLogLevels(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"http: TLS handshake error from 127.0.0.1:1: EOF\n", `level=DEBUG msg="http: TLS handshake error from 127.0.0.1:1: EOF"`},
+		{"http2: server connection error from 127.0.0.1:1: connection error: COMPRESSION_ERROR", `level=DEBUG msg="http2: server connection`},
+		{"http2: received GOAWAY [FrameHeader GOAWAY len=8], starting graceful shutdown", `level=DEBUG msg="http2: received GOAWAY`},
+		{"http2: panic serving 127.0.0.1:1: boom", `level=WARN msg="http2: panic serving`},
 		{"http: Accept error: too many open files; retrying in 5ms", `level=WARN msg="http: Accept error`},
 	}
 	for _, tt := range tests {
@@ -153,5 +161,32 @@ func TestServerLogLevels(t *testing.T) {
 		if !strings.Contains(out.String(), tt.want) {
 			t.Errorf("%q is logged as %s, want %s", tt.text, out.String(), tt.want)
 		}
+	}
+}
+
+// TestRefusedBeforeBody says that who asks whether to send a body, RFC 9110 section 10.1.1, gets the answer instead of it.
+func TestRefusedBeforeBody(t *testing.T) {
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
+	f := &front{guards: &guards{minRate: 1, stall: plugins.Duration(time.Hour)}, next: limitBody(refuse, 1<<20), log: slog.New(slog.DiscardHandler)}
+	srv := httptest.NewServer(f)
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusForbidden || !res.Close {
+		t.Errorf("status %d, close %v, want 403 for the last request of the connection", res.StatusCode, res.Close)
 	}
 }

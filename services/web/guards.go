@@ -28,12 +28,12 @@ func (g *guards) flags(fs *pflag.FlagSet) {
 		headerTimeout: plugins.Duration(20 * time.Second), idleTimeout: plugins.Duration(75 * time.Second),
 		stall: plugins.Duration(20 * time.Second), minRate: 256, maxHeader: 64 << 10,
 	}
-	fs.Var(&g.headerTimeout, "header-timeout", "how long the header of a request, or a TLS handshake, may take before 408; 0 for no limit")
+	fs.Var(&g.headerTimeout, "header-timeout", "how long a TLS handshake, or the header of a request, may take (408); 0 for no limit")
 	fs.Var(&g.idleTimeout, "idle-timeout", "how long a connection may wait for its next request; 0 for no limit")
 	fs.Var(&g.minRate, "min-rate", "disconnect clients that send or take less than this each second on average; 0 for no limit")
 	fs.Var(&g.stall, "stall-timeout", "how long a client may be slower than --min-rate")
-	fs.Var(&g.maxHeader, "max-header", "refuse larger headers of requests with 431")
-	fs.IntVar(&g.maxConns, "max-conns", 0, "refuse more than `N` connections with 503 (default no limit)")
+	fs.Var(&g.maxHeader, "max-header", "answer 431 to requests with a larger header")
+	fs.IntVar(&g.maxConns, "max-conns", 0, "answer 503 on more than `N` connections (default no limit)")
 	fs.IntVar(&g.maxPerIP, "max-conns-per-ip", 0, "refuse more than `N` connections of one IPv4 address, or one /64 of IPv6 (default no limit)")
 }
 
@@ -62,11 +62,15 @@ type body struct {
 	read    int64
 }
 
-// watchBody lets the request's body fail with errSlow if its client is too slow.
-func (g *guards) watchBody(w http.ResponseWriter, r *http.Request) {
-	if g.minRate > 0 && r.Body != nil && r.Body != http.NoBody {
-		r.Body = &body{ReadCloser: r.Body, control: http.NewResponseController(w), guards: g, began: time.Now()}
+// watchBody returns the request with a body that fails with errSlow if its client is too slow. r stays as it is: in its body
+// net/http sees whether a client that said "Expect: 100-continue" still waits for leave to send it, and must not be waited for.
+func (g *guards) watchBody(w http.ResponseWriter, r *http.Request) *http.Request {
+	if g.minRate <= 0 || r.Body == nil || r.Body == http.NoBody {
+		return r
 	}
+	watched := r.WithContext(r.Context())
+	watched.Body = &body{ReadCloser: r.Body, control: http.NewResponseController(w), guards: g, began: time.Now()}
+	return watched
 }
 
 // watchWrite gives the client of an HTTP/2 stream its time for n bytes, until done is called: with a deadline a stream ends

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,11 +15,12 @@ import (
 
 // mountSpec is one --mount, taken apart: [HOST]PATH=KIND[:ARG][,option[=value]]…
 type mountSpec struct {
-	given   string
+	given   string // "" for that of --path
 	host    string // lower case; "*.example.org" for all names below it, "" for any
 	path    string // as in Place
 	kind    string
 	arg     string
+	typed   string // arg as messages call it, "" if it is the same
 	options []setting
 }
 
@@ -45,7 +47,7 @@ func parseMount(s string) (mountSpec, error) {
 	if err := checkPath(path); err != nil {
 		return mountSpec{}, err
 	}
-	m.host, m.path = strings.ToLower(host), strings.TrimSuffix(path, "/")
+	m.host, m.path = strings.ToLower(strings.TrimSuffix(host, ".")), strings.TrimSuffix(path, "/")
 	kind, options, more := cutUnescaped(rest, ',')
 	kind, arg, _ := cutUnescaped(kind, ':')
 	m.kind, m.arg = unescape(kind), unescape(arg)
@@ -66,10 +68,10 @@ func parseMount(s string) (mountSpec, error) {
 
 func checkHost(host string) error {
 	name := strings.TrimPrefix(host, "*.")
-	if host != "" && (name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._[]:") != "") {
+	if host != "" && strings.Trim(name, ".") == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._[]:") != "" {
 		return fmt.Errorf("host %q: not a name such as example.org or *.example.org", host)
 	}
-	if strings.Contains(name, ":") && !strings.HasPrefix(name, "[") {
+	if strings.Contains(name, ":") && !strings.HasSuffix(name, "]") {
 		return fmt.Errorf("host %q: without a port; the port is that of --listen", host)
 	}
 	return nil
@@ -113,14 +115,43 @@ func unescape(s string) string {
 }
 
 // name is how messages call the mount.
-func (m *mountSpec) name() string { return "--mount " + quote(m.given) }
+func (m *mountSpec) name() string {
+	if m.given == "" {
+		return "--path " + quote(cmp.Or(m.typed, m.arg))
+	}
+	return "--mount " + quote(m.given)
+}
+
+// option is how messages call one of its options: as it was given, with the mount or for all of them.
+func (m *mountSpec) option(name string) string {
+	if slices.ContainsFunc(m.options, func(s setting) bool { return s.name == name }) {
+		return "option " + name
+	}
+	return "--" + name
+}
+
+// blame says of a mistake which mount it is about, and calls options as they were given.
+func (m *mountSpec) blame(e *plugins.UsageError) error {
+	reason, suggestion := e.Reason, e.Suggestion
+	if named, ok := strings.CutPrefix(reason, "--"); ok {
+		name, rest := named, ""
+		if i := strings.IndexAny(named, ": "); i >= 0 {
+			name, rest = named[:i], named[i:]
+		}
+		if given := m.option(name); given != "--"+name {
+			reason, suggestion = given+rest, strings.ReplaceAll(suggestion, "--", "the option ")
+		}
+	}
+	return &plugins.UsageError{Reason: m.name() + ": " + reason, Suggestion: suggestion}
+}
 
 // apply sets the options of the mount on flags. Those of the service that have been set, which defaults holds, count for
 // options that the mount does not name.
 func (m *mountSpec) apply(flags, defaults *pflag.FlagSet) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
-		if d := defaults.Lookup(f.Name); d != nil && d.Changed && err == nil {
+		own := slices.ContainsFunc(m.options, func(s setting) bool { return s.name == f.Name })
+		if d := defaults.Lookup(f.Name); d != nil && d.Changed && !own && err == nil {
 			err = copyValue(f.Value, d.Value)
 		}
 	})

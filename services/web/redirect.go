@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -35,9 +36,6 @@ func (m *redirectMount) Mount(_ context.Context, at Place, _ *plugins.Env) (http
 	if !local && (err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https") {
 		return nil, &plugins.UsageError{Reason: "redirect: " + quote(at.Arg) + " is neither a URL nor a path", Suggestion: "give redirect:https://example.org or redirect:/elsewhere"}
 	}
-	if local && at.Host == "" && !m.exact && (target.Path+"/" == at.Path+"/" || at.Path == "") {
-		return nil, plugins.Usagef("redirect: %s leads back to where it comes from", at.Arg)
-	}
 	return &redirect{path: at.Path, to: *target, status: m.status, exact: m.exact}, nil
 }
 
@@ -49,12 +47,44 @@ type redirect struct {
 	exact  bool
 }
 
+// local says whether the target is a path on this site.
+func (h *redirect) local() bool { return h.to.Host == "" }
+
+// behind leaves out the first n bytes that an escaped path stands for.
+func behind(escaped string, n int) string {
+	for ; n > 0 && escaped != ""; n-- {
+		if escaped[0] == '%' {
+			escaped = escaped[2:]
+		}
+		escaped = escaped[1:]
+	}
+	return escaped
+}
+
+// checkRedirects looks for redirects that lead back to themselves, on their own or by way of others.
+func (s *site) checkRedirects() error {
+	for _, m := range s.mounts {
+		way := []*mount{}
+		for at := m; at != nil && !slices.Contains(way, at); {
+			way = append(way, at)
+			r, ok := at.inner.(*redirect)
+			if !ok || !r.local() {
+				break
+			}
+			if at = s.router.find(at.host, r.to.Path); at == m {
+				return plugins.Usagef("%s: %s leads back to where it comes from", m.spec.name(), r.to.Path)
+			}
+		}
+	}
+	return nil
+}
+
 // ServeHTTP implements http.Handler. What is appended to the target cannot change its host, since the target has a path or
 // gets one.
 func (h *redirect) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	location := h.to
 	if !h.exact {
-		rest := strings.TrimPrefix(r.URL.EscapedPath(), h.path)
+		rest := behind(r.URL.EscapedPath(), len(h.path))
 		raw := strings.TrimSuffix(location.EscapedPath(), "/") + "/" + strings.TrimLeft(rest, "/\\")
 		if rest == "" {
 			raw = location.EscapedPath()

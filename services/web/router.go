@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 )
@@ -64,9 +65,16 @@ func hostname(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
+// detour says whether a path has empty segments or those of dots, which what is behind a mount may leave out.
+func detour(path string) bool { return strings.Contains(path, "//") || strings.Contains(path, "/.") }
+
 // ServeHTTP implements http.Handler.
 func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if m := t.find(r.Host, r.URL.Path); m != nil {
+	m := t.find(r.Host, r.URL.Path)
+	if detour(r.URL.Path) && t.find(r.Host, path.Clean(r.URL.Path)) != m {
+		m = nil // what guards the one must not be left out by asking the other
+	}
+	if m != nil {
 		m.handler.ServeHTTP(w, r)
 		return
 	}

@@ -159,7 +159,7 @@ func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) 
 // record tells the access log of a request that took the short way.
 func (s *site) record(r *lane.Request, status int, sent int64, end time.Time, took time.Duration) {
 	s.access.write(record{
-		client: r.Client, method: text(r.Method()), uri: text(r.Target), proto: "HTTP/1.1", host: text(r.Host),
+		client: r.Client, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), host: text(r.Host),
 		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, end: end, took: took,
 	})
 }
@@ -261,11 +261,7 @@ func (s *site) Reload(ctx context.Context) error {
 	var errs []error
 	for _, m := range s.mounts {
 		if err := m.reload(ctx, s.env.Log); err != nil {
-			what := m.spec.name()
-			if m.spec.given == "" {
-				what = fmt.Sprintf("--path %q", m.spec.arg)
-			}
-			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+			errs = append(errs, fmt.Errorf("%s: %w", m.spec.name(), err))
 		}
 	}
 	return errors.Join(errs...)
@@ -274,7 +270,7 @@ func (s *site) Reload(ctx context.Context) error {
 func (m *mount) reload(ctx context.Context, log *slog.Logger) error {
 	if m.users != nil {
 		if err := m.users.Reload(ctx); err != nil {
-			return fmt.Errorf("auth: %w", err)
+			return fmt.Errorf("%s: %w", m.spec.option("auth"), err)
 		}
 	}
 	before := m.root()

@@ -38,14 +38,18 @@ func (t *tlsOptions) flags(fs *pflag.FlagSet, secure bool) {
 		"PEM `FILE` with the certificate and its chain; read again when it changes; repeatable, clients get the one for the name they ask for "+
 			"(default a self-made one, kept in --state-dir)")
 	fs.StringArrayVarP(&t.keys, "privkey", "k", nil, "PEM `FILE` with the private key; one for each --certificate, in the same order (default the certificate's file)")
-	fs.StringVar(&t.clientCA, "client-ca", "", "let only clients in with a certificate from an authority in this PEM `FILE`")
+	fs.StringVar(&t.clientCA, "client-ca", "", "admit only clients with a certificate from an authority in this PEM `FILE`")
 	fs.StringArrayVar(&t.acme, "acme", nil, "get a certificate for `DOMAIN` from Let's Encrypt and renew it; repeatable. Port 443, or --http 80, must be open to the internet")
 	fs.StringVar(&t.acmeEmail, "acme-email", "", "`ADDRESS` at which the authority may reach you")
 	fs.StringVar(&t.acmeDirectory, "acme-directory", "", "`URL` of an authority other than Let's Encrypt (RFC 8555)")
-	fs.StringArrayVar(&t.http, "http", nil, "serve plain http on `ENDPOINT` as well, such as 80; --acme is answered there too; repeatable")
+	fs.StringArrayVar(&t.http, "http", nil, "serve plain http too, on an `ENDPOINT` such as 80, and answer the authority of --acme there; repeatable")
 	fs.BoolVar(&t.redirectHTTP, "redirect-http", false, "on --http, send everybody to https instead")
 	fs.Var(&t.hsts, "hsts", "tell browsers to use nothing but https for this long, such as 8760h, a year")
-	fs.BoolVar(&t.h2c, "h2c", false, "speak HTTP/2 on plain http too, with clients that begin with it (h2c)")
+	where := "plain http"
+	if secure {
+		where = "--http"
+	}
+	fs.BoolVar(&t.h2c, "h2c", false, "speak HTTP/2 on "+where+" too, with clients that begin with it (h2c)")
 }
 
 // on says whether --port and --listen speak TLS.

@@ -40,8 +40,9 @@ const mountExamples = `  --mount /=static:public --mount /api=proxy:http://127.0
   --mount /old=redirect:/new,status=301
   --mount /private=static:/srv/private,auth=users,listing=on
   --mount /app=proxy:unix:/run/app.sock,max-body=10M
-  --mount /odd=static:a\,b\:c
-  --mount example.org/=static:/srv/org --mount '*.example.org/=redirect:https://example.org'
+  --mount '/odd=static:a\,b\:c'
+  --mount example.org/=static:/srv/org
+  --mount '*.example.org/=redirect:https://example.org'
 `
 
 // kindSections describe what a mount of each kind may have, and what any may.

@@ -106,12 +106,12 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 
 func (o *options) logFlags(fs *pflag.FlagSet) {
 	o.accessLog = filePath{kind: "FILE|log|off", given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
-	fs.Var(&o.accessLog, "access-log", "append a record of each request to a file, to the program's own log (log) or nowhere (off)")
+	fs.Var(&o.accessLog, "access-log", "where a record of each request goes: to a file, to the program's own log (log) or nowhere (off)")
 	fs.Var(&o.accessFormat, "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
 }
 
 func (o *options) terminalFlags(fs *pflag.FlagSet) {
-	fs.BoolVar(&o.qr, "qr", false, "print a QR code of the address, for a telephone in the same network")
+	fs.BoolVar(&o.qr, "qr", false, "print a QR code of the address, for phones in the same network")
 	fs.BoolVar(&o.open, "open", false, "open the address in the browser")
 	fs.BoolVar(&o.live, "live", false, "reload pages in the browser when a file changes; the files stay as they are")
 }
@@ -125,7 +125,7 @@ func newFlagSet() *pflag.FlagSet {
 func (o *options) listenFlags(fs *pflag.FlagSet) {
 	port, _ := o.defaults()
 	fs.StringVarP(&o.port, "port", "p", "", fmt.Sprintf(
-		"listen on `PORT` of all interfaces; auto takes the first free one from %d on (default %d without --listen)", port, port))
+		"listen on `PORT`, or on an endpoint as --listen does; auto takes the first free port from %d on (default %d without --listen)", port, port))
 	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil, fmt.Sprintf(
 		"listen on `ENDPOINT`, such as tcp:%d:interface=127.0.0.1 or unix:web.sock; repeatable; see gtwistd help endpoints", port))
@@ -163,9 +163,10 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 
 func (o *options) check() error {
 	if o.portGiven != nil && o.portGiven.Changed && !maybeEndpoint(o.port) {
-		reason, number := "not a port, nor an endpoint", "give a number such as 8080"
+		port, _ := o.defaults()
+		reason, number := "not a port, nor an endpoint", fmt.Sprintf("give a number such as %d", port)
 		if o.port == "" {
-			reason, number = "no port", "leave the option out for 8080"
+			reason, number = "no port", fmt.Sprintf("leave the option out for %d", port)
 		}
 		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: %s", o.port, reason), Suggestion: number + "; --port 0 or auto takes a free one"}
 	}
@@ -209,7 +210,7 @@ func (o *options) openSite(ctx context.Context, s *site) (err error) {
 func (o *options) makeMounts(ctx context.Context, s *site) error {
 	specs := o.mounts.list
 	if o.path.given != "" || len(specs) == 0 {
-		root := mountSpec{kind: "static", arg: o.path.path(), given: ""}
+		root := mountSpec{kind: "static", arg: o.path.path(), typed: o.path.name()}
 		specs = append([]mountSpec{root}, specs...)
 	}
 	for i := range specs {
@@ -217,29 +218,27 @@ func (o *options) makeMounts(ctx context.Context, s *site) error {
 		spec.path = o.routePrefix + spec.path
 		m, err := o.makeMount(ctx, spec, s.env)
 		if err != nil {
-			return o.blame(spec, err)
+			return blame(spec, err)
 		}
 		for _, other := range s.mounts {
 			if other.host == m.host && other.path == m.path {
-				return errors.Join(m.close(), plugins.Usagef("%s: %s is taken already", spec.name(), m.place()))
+				return errors.Join(m.close(), plugins.Usagef("%s: %s is the place of %s already", spec.name(), m.place(), other.spec.name()))
 			}
 		}
 		s.mounts = append(s.mounts, m)
 		s.router.add(m)
 	}
-	return nil
+	return s.checkRedirects()
 }
 
 // blame says which option an error is about.
-func (o *options) blame(spec *mountSpec, err error) error {
+func blame(spec *mountSpec, err error) error {
 	var usage *plugins.UsageError
 	switch {
 	case errors.As(err, &usage) && spec.given == "":
 		return err
 	case errors.As(err, &usage):
-		return &plugins.UsageError{Reason: spec.name() + ": " + usage.Reason, Suggestion: usage.Suggestion}
-	case spec.given == "":
-		return fmt.Errorf("--path %q: %w", o.path.name(), err)
+		return spec.blame(usage)
 	}
 	return fmt.Errorf("%s: %w", spec.name(), err)
 }
@@ -264,7 +263,7 @@ func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.E
 	}
 	m := &mount{spec: spec, host: spec.host, path: spec.path}
 	var err error
-	if m.users, err = own.users(ctx, env); err != nil {
+	if m.users, err = own.users(spec, env); err != nil {
 		return nil, err
 	}
 	header := own.header()

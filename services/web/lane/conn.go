@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +27,7 @@ type conn struct {
 	net.Conn // as accepted; the methods of *tls.Conn if it is one
 	lane     *Lane
 	tls      *tls.Conn       // nil without TLS
-	raw      syscall.RawConn // nil if there is none, or if reading there would go past somebody's buffer
+	raw      syscall.RawConn // nil if there is none, or none yet, as reading there would go past somebody's buffer
 	client   netip.Addr      // the peer's address; invalid for a unix socket
 	network  netip.Addr      // what its connections count for
 
@@ -37,6 +40,7 @@ type conn struct {
 	due     int64   // how much of its request net/http has not got yet
 	idle    bool    // net/http waits for the next request
 	served  bool    // there has been a request
+	known   bool    // to net/http
 
 	readBy  atomic.Int64 // Unix time in ns of the deadline for reading that await set; 0 after any other
 	writeBy atomic.Int64
@@ -52,7 +56,9 @@ const (
 	fresh     = iota // no request has come
 	waiting          // for a request
 	reading          // a head
-	answering        // from memory
+	answering        // from memory, or finding out that this cannot be done
+	handed           // to net/http for the first time, which drops what it has if it is shut down now
+	taken            // by net/http, but it may not have looked yet whether it is shut down
 	given            // to net/http
 	ended
 )
@@ -82,19 +88,37 @@ func (l *Lane) newConn(nc net.Conn) *conn {
 			c.network = prefix.Addr()
 		}
 	}
-	if s, ok := nc.(syscall.Conn); ok && c.tls == nil && canTryRead {
-		c.raw, _ = s.SyscallConn() // without it, Read does
-	}
 	c.readNow = c.tryRead
 	return c
 }
 
+// findRaw looks for the socket. A connection whose first bytes came with a PROXY header gives it away only after these.
+func (c *conn) findRaw() {
+	if s, ok := c.Conn.(syscall.Conn); ok && c.tls == nil && canTryRead {
+		c.raw, _ = s.SyscallConn() // without it, Read does
+	}
+}
+
 // run is what a connection does before it needs the http.Server.
 func (c *conn) run() {
+	defer func() {
+		if c.failed(recover()) {
+			_ = c.closeNow()
+		}
+	}()
 	nc := c.first()
 	if nc == nil || !c.lane.handOver(c, nc) {
-		c.closeNow()
+		_ = c.closeNow()
 	}
+}
+
+// failed tells the log of a panic, which is a mistake in what Config holds; the connection is to be closed.
+func (c *conn) failed(failure any) bool {
+	if failure == nil {
+		return false
+	}
+	c.lane.config.Log.Error("panic in the short way of a request", "client", c.client, "panic", fmt.Sprint(failure), "stack", string(debug.Stack()))
+	return true
 }
 
 // first returns the connection as the http.Server is to have it, with a request for it, or nil if there is none.
@@ -105,6 +129,7 @@ func (c *conn) first() net.Conn {
 			return nil
 		}
 		if c.tls.ConnectionState().NegotiatedProtocol == "h2" {
+			c.state.Store(handed)
 			return c.tls
 		}
 	}
@@ -131,8 +156,7 @@ func (c *conn) shakeHands() error {
 func (c *conn) explainHandshake(err error) {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && bytes.Contains([]byte("GET HEAD POST PUT OPTIONS"), record.RecordHeader[:4]) {
-		_ = record.Conn.SetWriteDeadline(c.lane.now().Add(time.Second))
-		_, _ = io.WriteString(record.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nthis port speaks https\n")
+		farewell(record.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nthis port speaks https\n")
 	}
 	c.lane.config.Log.Debug("TLS handshake failed", "client", c.client, "error", err)
 }
@@ -144,19 +168,13 @@ var errEnded = errors.New("connection ended")
 // an error the connection is to be closed.
 func (c *conn) next() error {
 	for {
-		size, err := c.readHead()
+		h, err := c.readHead()
 		if err != nil {
 			return err
 		}
-		b := (*c.buf)[c.r : c.r+size]
-		c.request = Request{Client: c.client, TLS: c.tls != nil}
-		h := head{size: size, body: loose}
-		if _, strict := headerEnd(b); strict && len(b) > 2 {
-			h = c.request.parse(b)
-		}
 		c.served = true
 		if h.simple && c.ahead == 0 {
-			done, err := c.answer(size)
+			done, err := c.answer(h.size)
 			if err != nil {
 				return err
 			}
@@ -164,47 +182,68 @@ func (c *conn) next() error {
 				continue
 			}
 		}
-		c.state.Store(given)
-		c.due = loose
-		if h.body != loose {
-			c.due = int64(size-c.ahead) + h.body
-		}
-		c.r += c.ahead
-		c.ahead = 0
+		c.give(h)
 		return nil
 	}
 }
 
-// readHead returns the size of the next head once it is in the buffer. It answers those that do not come in time or are too
-// large.
-func (c *conn) readHead() (size int, err error) {
+// give lets net/http have the request at the start of the buffer, or all that comes from there on.
+func (c *conn) give(h head) {
+	c.due = loose
+	if h.body != loose {
+		c.due = int64(h.size-c.ahead) + h.body
+	}
+	c.r += c.ahead
+	c.ahead = 0
+	switch {
+	case c.known:
+		c.state.Store(given)
+	case h.size == 0: // who knows when that is a request
+		c.state.Store(given)
+		c.lane.settled(c)
+	default:
+		c.state.Store(handed)
+	}
+	c.known = true
+}
+
+// readHead returns what is known of the next head once it is in the buffer, or a size of 0 if what has come is for net/http to
+// judge. It answers those that do not come in time or are too large.
+func (c *conn) readHead() (head, error) {
 	if c.w == c.r {
 		if err := c.await(); err != nil {
-			return 0, err
+			return head{}, err
 		}
 	}
 	c.state.Store(reading)
 	limit := c.lane.config.MaxHeader
-	for seen := -1; ; {
+	var s scan
+	for first := true; ; first = false {
 		b := (*c.buf)[c.r:c.w]
-		if b[0] == 0x16 && c.tls == nil { // a TLS handshake, RFC 8446 section 5.1
-			return 0, c.reject(http.StatusBadRequest, "this port speaks http without TLS")
+		size := s.end(b)
+		switch {
+		case b[0] == 0x16 && c.tls == nil: // a TLS handshake, RFC 8446 section 5.1
+			return head{}, c.reject(http.StatusBadRequest, "this port speaks http without TLS")
+		case limit > 0 && (size > limit || size == 0 && len(b) > limit):
+			return head{}, c.reject(http.StatusRequestHeaderFieldsTooLarge, "the header is too large")
+		case size > 0 && s.odd, s.line > 0 && !usualLine(b[:s.line]):
+			return head{body: loose}, nil
+		case size > 0:
+			c.request = Request{Client: c.client, TLS: c.tls != nil}
+			return c.request.parse(b[:size]), nil
 		}
-		if size, _ = headerEnd(b); size > 0 {
-			return size, nil
-		}
-		if limit > 0 && len(b) > limit {
-			return 0, c.reject(http.StatusRequestHeaderFieldsTooLarge, "the header is too large")
-		}
-		if seen < 0 {
+		if first {
 			c.setReadDeadline(c.lane.config.HeaderTimeout)
 		}
-		seen = len(b)
-		if err := c.more(); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) && !c.lane.stopping.Load() {
-				return 0, c.reject(http.StatusRequestTimeout, "the header took too long")
-			}
-			return 0, err
+		err := c.more()
+		switch {
+		case err == nil:
+		case err == io.EOF && (!c.served || len(b) >= 4): // fewer are no request to net/http, but for the first one
+			return head{body: loose}, nil // net/http answers it, and meets the same end
+		case errors.Is(err, os.ErrDeadlineExceeded) && !c.lane.stopping.Load():
+			return head{}, c.reject(http.StatusRequestTimeout, "the header took too long")
+		default:
+			return head{}, err
 		}
 	}
 }
@@ -217,11 +256,14 @@ func (c *conn) await() error {
 	}
 	// To set a deadline costs as much as a tenth of a short answer: one that is nearly as long will do.
 	idle := c.lane.config.IdleTimeout
-	if by := c.readBy.Load(); by == 0 || time.Duration(by-c.lane.now().UnixNano()) < idle*63/64 {
+	if by := c.readBy.Load(); by == 0 || by != never && time.Duration(by-c.lane.now().UnixNano()) < idle*63/64 {
 		c.readBy.Store(c.setReadDeadline(idle))
 	}
 	if c.lane.stopping.Load() {
 		c.hurry()
+	}
+	if c.raw == nil {
+		c.findRaw()
 	}
 	if c.raw == nil {
 		c.buf = c.lane.buffers.Get().(*[]byte)
@@ -240,7 +282,11 @@ func (c *conn) more() error {
 		c.r = 0
 	}
 	if c.w == len(*c.buf) {
-		larger := make([]byte, 4*len(*c.buf))
+		size := 4 * len(*c.buf)
+		if limit := c.lane.config.MaxHeader; limit > 0 {
+			size = min(size, limit+bufferSize)
+		}
+		larger := make([]byte, size)
 		copy(larger, *c.buf)
 		c.buf = &larger
 	}
@@ -263,18 +309,23 @@ func (c *conn) release() {
 	c.buf, c.r, c.w = nil, 0, 0
 }
 
-// setReadDeadline bounds what is read from now on; none if d is 0. It returns the Unix time in ns.
+// never is the time of no deadline.
+const never = math.MaxInt64
+
+// setReadDeadline bounds what is read from now on; not if d is 0. It returns the Unix time in ns.
 func (c *conn) setReadDeadline(d time.Duration) int64 {
 	var by time.Time
+	unix := int64(never)
 	if d > 0 {
 		by = c.lane.now().Add(d)
+		unix = by.UnixNano()
 	}
 	c.readBy.Store(0)
 	_ = c.Conn.SetReadDeadline(by) // a connection that is closed needs none
 	if c.lane.stopping.Load() {
 		c.hurry()
 	}
-	return by.UnixNano()
+	return unix
 }
 
 // hurry is called when the service stops.
@@ -292,6 +343,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	c.settle()
 	if c.due == 0 && !c.idle {
 		return c.glimpse(p)
 	}
@@ -344,19 +396,37 @@ func (c *conn) glimpse(p []byte) (int, error) {
 // changed is told by the http.Server.
 func (c *conn) changed(state http.ConnState) {
 	switch state {
+	case http.StateActive:
+		c.state.CompareAndSwap(handed, taken)
 	case http.StateIdle:
+		if c.due == loose {
+			return // the connection is net/http's own; if it speaks HTTP/2, it reads while it tells this
+		}
 		c.idle = true
 		if c.due != 0 {
 			c.due = loose // net/http and we do not agree on where the next request begins: it knows better
 		}
 	case http.StateHijacked:
+		c.settle()
 		c.r += c.ahead
 		c.ahead, c.due = 0, loose
+		if c.r == c.w {
+			c.release()
+		}
+	}
+}
+
+// settle is called whenever net/http does something with the connection. After it has told that it has the request, it looks
+// whether it is shut down, and only then does something.
+func (c *conn) settle() {
+	if c.state.Load() == taken && c.state.CompareAndSwap(taken, given) {
+		c.lane.settled(c)
 	}
 }
 
 // SetReadDeadline implements net.Conn for the http.Server and handlers.
 func (c *conn) SetReadDeadline(t time.Time) error {
+	c.settle()
 	c.readBy.Store(0)
 	return c.Conn.SetReadDeadline(t)
 }

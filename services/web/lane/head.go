@@ -11,10 +11,12 @@ import (
 type Request struct {
 	Head bool // HEAD instead of GET
 
-	Target []byte // as it came
-	Path   []byte // of the target; it begins with one slash, and has no percent sign, dot segment, hidden name or empty segment
-	Query  []byte // behind the question mark, without it
-	Host   []byte // with its port, if it came with one
+	// The request line, as it came; what has not come is nil.
+	Method, Target, Proto []byte
+
+	Path  []byte // of the target; it begins with one slash, and has no percent sign, dot segment, hidden name or empty segment
+	Query []byte // behind the question mark, without it
+	Host  []byte // with its port, if it came with one
 
 	AcceptEncoding  []byte // nil means that there is none
 	IfNoneMatch     []byte
@@ -26,16 +28,12 @@ type Request struct {
 	Client netip.Addr
 	TLS    bool
 
-	method []byte
-	last   bool // the client wants the connection closed
+	last bool // the client wants the connection closed
 }
-
-// Method returns "GET" or "HEAD".
-func (r *Request) Method() []byte { return r.method }
 
 // head is what is known of a request whose header section has come in whole.
 type head struct {
-	size   int   // bytes, the empty line included
+	size   int   // bytes, the empty line included; 0 if only net/http can tell
 	body   int64 // bytes that follow; loose if nobody but net/http can tell
 	simple bool  // the Request that it was parsed into may be answered from memory
 }
@@ -43,24 +41,34 @@ type head struct {
 // loose is the length of what does not end before the connection does, as far as this package is concerned.
 const loose = math.MaxInt64
 
-// headerEnd returns the length of the header section at the start of b, or 0 if its end has not come yet. It knows the line
-// endings that net/http takes; strict tells whether all of them are CRLF as RFC 9112 section 2.2 wants it.
-func headerEnd(b []byte) (size int, strict bool) {
-	strict = true
-	for at := 0; ; {
-		i := bytes.IndexByte(b[at:], '\n')
+// scan looks for the end of a header section while it comes. It knows the line endings that net/http takes.
+type scan struct {
+	line int  // length of the first line with its end, 0 while it has not come whole
+	at   int  // what is before are whole lines, none of them empty
+	odd  bool // one of them does not end with CRLF, as RFC 9112 section 2.2 wants it, or the first one is empty
+}
+
+// end returns the length of the header section at the start of b, or 0 if its end has not come yet. It is called again with
+// the same bytes and those that have come besides.
+func (s *scan) end(b []byte) (size int) {
+	for {
+		i := bytes.IndexByte(b[s.at:], '\n')
 		if i < 0 {
-			return 0, false
+			return 0
 		}
-		line := b[at : at+i]
-		at += i + 1
-		if n := len(line); n == 0 || line[n-1] != '\r' {
-			strict = false
+		n := i
+		if n > 0 && b[s.at+n-1] == '\r' {
+			n--
 		} else {
-			line = line[:n-1]
+			s.odd = true
 		}
-		if len(line) == 0 {
-			return at, strict
+		if n == 0 {
+			s.odd = s.odd || s.at == 0
+			return s.at + i + 1
+		}
+		s.at += i + 1
+		if s.line == 0 {
+			s.line = s.at
 		}
 	}
 }
@@ -110,7 +118,7 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 		h.simple = h.simple && !fold(name, "expect")
 	case 7:
 		switch {
-		case fold(name, "referer"):
+		case fold(name, "referer") && r.Referer == nil:
 			r.Referer = value
 		case fold(name, "upgrade"):
 			h.simple = false
@@ -119,7 +127,7 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 		h.simple = h.simple && !fold(name, "if-match") && !fold(name, "if-range")
 	case 10:
 		switch {
-		case fold(name, "user-agent"):
+		case fold(name, "user-agent") && r.UserAgent == nil:
 			r.UserAgent = value
 		case fold(name, "connection"):
 			switch {
@@ -131,7 +139,7 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 		}
 	case 13:
 		if fold(name, "if-none-match") {
-			h.simple = h.simple && r.IfNoneMatch == nil
+			h.simple = h.simple && r.IfNoneMatch == nil && len(value) > 0
 			r.IfNoneMatch = value
 		}
 	case 14:
@@ -150,7 +158,7 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 	case 17:
 		switch {
 		case fold(name, "if-modified-since"):
-			h.simple = h.simple && r.IfModifiedSince == nil
+			h.simple = h.simple && r.IfModifiedSince == nil && len(value) > 0
 			r.IfModifiedSince = value
 		case fold(name, "transfer-encoding"):
 			h.simple, h.body = false, loose
@@ -164,7 +172,7 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 func (r *Request) parseLine(line []byte) bool {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, _ := bytes.Cut(rest, []byte(" "))
-	r.method, r.Target = method, target
+	r.Method, r.Target, r.Proto = method, target, version
 	switch string(method) {
 	case "GET":
 	case "HEAD":
@@ -181,18 +189,13 @@ func (r *Request) parseLine(line []byte) bool {
 
 // usualLine says whether the line ends like that of an HTTP/1 request. The preface of HTTP/2 does not.
 func usualLine(line []byte) bool {
+	line = bytes.TrimRight(line, "\r\n")
 	return bytes.HasSuffix(line, []byte(" HTTP/1.1")) || bytes.HasSuffix(line, []byte(" HTTP/1.0"))
 }
 
 func cutLine(b []byte) (line, rest []byte) {
 	i := bytes.IndexByte(b, '\n')
 	return b[:i-1], b[i+1:]
-}
-
-// cutBegun returns the first line of a head that has not come whole.
-func cutBegun(b []byte) (line, rest []byte, whole bool) {
-	line, rest, whole = bytes.Cut(b, []byte("\n"))
-	return bytes.TrimSuffix(line, []byte("\r")), rest, whole
 }
 
 // cutField takes "Name: value" apart, as RFC 9112 section 5 writes it. ok is false for a name that is no token, which
@@ -212,7 +215,18 @@ func cutField(line []byte) (name, value []byte, ok bool) {
 			return nil, nil, false
 		}
 	}
-	return line[:colon], bytes.Trim(line[colon+1:], " \t"), true
+	return line[:colon], trim(line[colon+1:]), true
+}
+
+// trim takes white space away, but unlike bytes.Trim leaves an empty slice of an empty one: nil means that there is no field.
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // fold compares with a lower-case word.

@@ -65,22 +65,23 @@ type Lane struct {
 	now     func() time.Time
 	date    atomic.Pointer[dateLine]
 	buffers sync.Pool // of *[]byte with bufferSize
-	answers sync.Pool // of *[]byte with answerSize
+	answers sync.Pool // of *outgoing
 	blocks  sync.Pool // of *[]byte with readBlock and gathered
 	handed  chan net.Conn
 	refused atomic.Int64
 
 	stopping atomic.Bool
 	close    sync.Once
-	closed   chan struct{}  // nothing is handed over any more
-	own      sync.WaitGroup // connections that the lane itself waits on
-	open     sync.WaitGroup // all connections, until they are closed
+	closed   chan struct{} // nothing is handed over any more
 
-	mu    sync.Mutex
-	conns map[*conn]struct{} // those that the lane itself waits on
-	h2    map[net.Conn]*conn // those that the http.Server knows by another name
-	count int                // of all
-	perIP map[netip.Addr]int
+	mu       sync.Mutex
+	less     *sync.Cond         // something below has become less
+	serving  int                // calls of Serve
+	conns    map[*conn]struct{} // those that are not, or not yet safely, with the http.Server
+	h2       map[net.Conn]*conn // those that the http.Server knows by another name
+	count    int                // of all, until they are closed
+	perIP    map[netip.Addr]int
+	refusing int // those that are told that they are too many
 }
 
 const (
@@ -90,6 +91,9 @@ const (
 	// freshTimeout is how long a connection without a request may stay when the service stops: enough for a request that is
 	// on its way.
 	freshTimeout = 500 * time.Millisecond
+
+	// maxRefusing is how many connections too many may take their time to read why they are refused.
+	maxRefusing = 64
 )
 
 // New returns a lane without connections.
@@ -98,29 +102,36 @@ func New(c Config) *Lane {
 		config: c, now: time.Now, handed: make(chan net.Conn), closed: make(chan struct{}),
 		conns: map[*conn]struct{}{}, h2: map[net.Conn]*conn{}, perIP: map[netip.Addr]int{},
 	}
+	l.less = sync.NewCond(&l.mu)
 	l.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
-	l.answers.New = func() any { b := make([]byte, 0, answerSize); return &b }
+	l.answers.New = func() any { return &outgoing{buf: make([]byte, 0, answerSize)} }
 	l.blocks.New = func() any { b := make([]byte, readBlock+gathered); return &b }
 	return l
 }
 
 // Serve accepts connections until ln is closed, and returns the error that says so. It may be called for several listeners.
 func (l *Lane) Serve(ln net.Listener) error {
+	l.change(func() { l.serving++ })
+	defer l.change(func() { l.serving-- })
 	for {
 		nc, err := ln.Accept()
 		if err != nil {
 			return err
 		}
-		c := l.newConn(nc)
-		if !l.enter(c) {
+		if c := l.newConn(nc); l.enter(c) {
+			go c.run() // Wait waits for it
+		} else {
 			l.refuse(c)
-			continue
 		}
-		go func() {
-			defer l.own.Done()
-			c.run()
-		}()
 	}
+}
+
+// change does something that Stop or Wait may wait for.
+func (l *Lane) change(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+	l.less.Broadcast()
 }
 
 // enter counts the connection, unless there are too many.
@@ -138,56 +149,76 @@ func (l *Lane) enter(c *conn) bool {
 	}
 	l.count++
 	l.conns[c] = struct{}{}
-	l.own.Add(1)
-	l.open.Add(1)
 	return true
 }
 
 // left is told once that a connection was closed.
 func (l *Lane) left(c *conn) {
-	l.mu.Lock()
-	l.count--
-	delete(l.conns, c)
-	if l.config.MaxPerIP > 0 && c.network.IsValid() {
-		if l.perIP[c.network]--; l.perIP[c.network] == 0 {
-			delete(l.perIP, c.network)
+	l.change(func() {
+		l.count--
+		delete(l.conns, c)
+		if l.config.MaxPerIP > 0 && c.network.IsValid() {
+			if l.perIP[c.network]--; l.perIP[c.network] == 0 {
+				delete(l.perIP, c.network)
+			}
 		}
-	}
-	l.mu.Unlock()
-	l.open.Done()
+	})
 }
 
-// refuse answers a connection too many with 503, as far as that is possible without waiting.
+// settled is told that the http.Server will not drop the connection's request any more, even if it is shut down.
+func (l *Lane) settled(c *conn) {
+	l.change(func() { delete(l.conns, c) })
+}
+
+// refuse answers a connection too many with 503, if not too many of these do not hear it either.
 func (l *Lane) refuse(c *conn) {
 	if n := l.refused.Add(1); n&(n-1) == 0 { // told at 1, 2, 4, 8 …
 		l.config.Log.Warn("connections refused: too many are open", "refused", n, "client", c.client)
 	}
-	if c.tls == nil {
-		_ = c.Conn.SetWriteDeadline(l.now().Add(time.Millisecond))
-		_, _ = c.Conn.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 21\r\n" +
-			"Content-Type: text/plain; charset=utf-8\r\n\r\ntoo many connections\n"))
+	l.mu.Lock()
+	listens := c.tls == nil && l.refusing < maxRefusing
+	if listens {
+		l.refusing++
 	}
-	_ = c.Conn.Close()
+	l.mu.Unlock()
+	if !listens {
+		_ = c.Conn.Close()
+		return
+	}
+	go func() { // Wait waits for it
+		defer l.change(func() { l.refusing-- })
+		farewell(c.Conn, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 21\r\n"+
+			"Content-Type: text/plain; charset=utf-8\r\n\r\ntoo many connections\n")
+		_ = c.Conn.Close()
+	}()
 }
 
 // Refused returns how many connections were refused because too many were open.
 func (l *Lane) Refused() int64 { return l.refused.Load() }
 
 // Stop ends the waiting for requests: connections without one are closed, those that have begun one may finish it, and what
-// is answered from now on says that it is the last. It returns when no connection waits in the lane any more; the
-// http.Server is to be shut down after it. The listeners must be closed before.
+// is answered from now on says that it is the last. It returns when no connection waits in the lane any more, and the
+// http.Server, which is to be shut down after it, works on all that it was given. The listeners must be closed before.
 func (l *Lane) Stop() {
 	l.stopping.Store(true)
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	for c := range l.conns {
 		c.hurry()
 	}
-	l.mu.Unlock()
-	l.own.Wait()
+	for l.serving > 0 || len(l.conns) > 0 {
+		l.less.Wait()
+	}
 }
 
 // Wait returns when every connection is closed, those that a handler took over included. Nothing may be accepted any more.
-func (l *Lane) Wait() { l.open.Wait() }
+func (l *Lane) Wait() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.count > 0 || l.refusing > 0 {
+		l.less.Wait()
+	}
+}
 
 // Listener returns what the http.Server accepts from; addr is what it is called. When it is closed, connections that need
 // the http.Server are closed, too.
@@ -220,32 +251,38 @@ func (h *handover) Addr() net.Addr { return h.addr }
 
 // handOver gives the connection to the http.Server, which calls it nc.
 func (l *Lane) handOver(c *conn, nc net.Conn) bool {
-	l.mu.Lock()
-	delete(l.conns, c)
 	if nc == net.Conn(c.tls) {
-		l.h2[nc] = c
+		l.change(func() { l.h2[nc] = c })
 	}
-	l.mu.Unlock()
 	select {
 	case l.handed <- nc:
 		return true
 	case <-l.closed:
+		l.change(func() { delete(l.h2, nc) })
 		return false
 	}
 }
 
 // ConnState is the hook of the http.Server.
 func (l *Lane) ConnState(nc net.Conn, state http.ConnState) {
-	switch c := nc.(type) {
+	switch nc := nc.(type) {
 	case based:
-		c.base().changed(state)
+		nc.base().changed(state)
 	case *tls.Conn:
-		if state == http.StateClosed {
-			l.mu.Lock()
-			h2 := l.h2[nc]
-			delete(l.h2, nc)
-			l.mu.Unlock()
-			_ = h2.closeNow() // it is closed already: this counts it
-		}
+		l.changedH2(nc, state)
+	}
+}
+
+func (l *Lane) changedH2(nc *tls.Conn, state http.ConnState) {
+	l.mu.Lock()
+	c := l.h2[nc]
+	l.mu.Unlock()
+	switch {
+	case c == nil:
+	case state == http.StateActive && c.state.CompareAndSwap(handed, given):
+		l.settled(c)
+	case state == http.StateClosed:
+		l.change(func() { delete(l.h2, nc) })
+		_ = c.closeNow() // it is closed already: this counts it
 	}
 }

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -27,12 +28,21 @@ func (l *Lane) dateAt(now time.Time) string {
 // answer answers the request at the start of the buffer, which is size bytes long, if it can be done from memory. With an
 // error, which can also mean that all is well and it was the last one, the connection is to be closed.
 func (c *conn) answer(size int) (done bool, err error) {
+	c.state.Store(answering)
+	defer func() {
+		if c.failed(recover()) {
+			c.state.Store(ended)
+			done, err = false, errEnded
+		}
+	}()
 	begin := c.lane.now()
 	a, ok := c.lane.config.Answer(&c.request)
 	if !ok {
-		return false, nil
+		if c.state.Load() == ended {
+			err = errEnded // net/http was shut down meanwhile
+		}
+		return false, err
 	}
-	c.state.Store(answering)
 	last := c.request.last || c.lane.stopping.Load()
 	sent, err := c.write(&a, begin, last)
 	if c.lane.config.Record != nil {
@@ -49,15 +59,21 @@ func (c *conn) answer(size int) (done bool, err error) {
 	return true, nil
 }
 
+// outgoing is what an answer is put together in.
+type outgoing struct {
+	buf    []byte // with answerSize
+	parts  [2][]byte
+	chunks net.Buffers // of parts
+}
+
 // write returns how much of the body was sent.
 func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error) {
 	body := a.Body
 	if c.request.Head {
 		body = nil
 	}
-	buf := c.lane.answers.Get().(*[]byte)
-	defer c.lane.answers.Put(buf)
-	b := append((*buf)[:0], a.Head...)
+	out := c.lane.answers.Get().(*outgoing)
+	b := append(out.buf[:0], a.Head...)
 	b = append(b, c.lane.dateAt(now)...)
 	if c.tls != nil {
 		b = append(b, c.lane.config.TLSHeader...)
@@ -75,9 +91,12 @@ func (c *conn) write(a *Answer, now time.Time, last bool) (sent int64, err error
 		written, err = c.Conn.Write(b)
 		n = int64(written)
 	} else {
-		chunks := net.Buffers{b, body}
-		n, err = chunks.WriteTo(c.Conn)
+		out.parts = [2][]byte{b, body}
+		out.chunks = out.parts[:]
+		n, err = out.chunks.WriteTo(c.Conn)
+		out.parts = [2][]byte{}
 	}
+	c.lane.answers.Put(out)
 	return max(0, n-int64(head)), err
 }
 
@@ -87,20 +106,26 @@ func (c *conn) reject(status int, reason string) error {
 	text := strconv.Itoa(status) + " " + http.StatusText(status)
 	head := "HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
 		strconv.Itoa(len(reason)) + "\r\n" + c.lane.dateAt(c.lane.now()) + "\r\n"
-	_ = c.Conn.SetDeadline(time.Now().Add(freshTimeout))
-	n, err := io.WriteString(c.Conn, head+reason)
+	n := farewell(c.Conn, head+reason)
 	if c.lane.config.Record != nil {
 		c.request = Request{Client: c.client, TLS: c.tls != nil}
-		if line, _, whole := cutBegun((*c.buf)[c.r:c.w]); whole {
-			c.request.parseLine(line)
-		}
+		line, _, _ := bytes.Cut((*c.buf)[c.r:c.w], []byte("\n"))
+		c.request.parseLine(bytes.TrimSuffix(line, []byte("\r")))
 		c.lane.config.Record(&c.request, status, int64(max(0, n-len(head))), c.lane.now(), 0)
 	}
-	// What the client has sent besides would make the system reset the connection, and take the answer with it.
-	if err == nil && c.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, 256<<10)
-	}
 	return errEnded
+}
+
+// farewell writes the last that a client gets, and reads what it still sends for as long as is fair: else the system would
+// reset the connection, and take the answer with it. It returns how much was written.
+func farewell(nc net.Conn, text string) (n int) {
+	_ = nc.SetDeadline(time.Now().Add(freshTimeout))
+	n, err := io.WriteString(nc, text)
+	w, ok := nc.(interface{ CloseWrite() error })
+	if err == nil && ok && w.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, nc, 1<<20)
+	}
+	return n
 }
 
 const (
@@ -118,8 +143,8 @@ func (c *conn) allow(n int64) {
 	}
 	need := config.Stall + time.Duration(float64(n)/float64(config.MinRate)*float64(time.Second))
 	now := c.lane.now()
-	// To set a deadline costs as much as a tenth of a short answer: one that is still half as long will do.
-	if time.Duration(c.writeBy.Load()-now.UnixNano()) >= need/2 && c.writeBy.Load() != 0 {
+	// To set a deadline costs as much as a tenth of a short answer: one that takes or gives half of what is granted will do.
+	if by := c.writeBy.Load(); by != 0 && (time.Duration(by-now.UnixNano())-need).Abs() <= config.Stall/2 {
 		return
 	}
 	by := now.Add(need)
@@ -129,6 +154,7 @@ func (c *conn) allow(n int64) {
 
 // Write implements net.Conn for the http.Server.
 func (c *conn) Write(p []byte) (int, error) {
+	c.settle()
 	c.allow(int64(len(p)))
 	return c.Conn.Write(p)
 }
@@ -140,6 +166,7 @@ type onDisk interface {
 
 // ReadFrom is what the http.Server calls to send a file.
 func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
+	c.settle()
 	limited, ok := src.(*io.LimitedReader)
 	if !ok || c.raw == nil {
 		return c.copyFrom(src)

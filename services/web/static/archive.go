@@ -107,8 +107,11 @@ func (h *Handler) archive(w http.ResponseWriter, r *http.Request, t *tree, name 
 // open takes a root for the archive alone, and opens its directory.
 func (a *archive) open(ctx context.Context, t *tree) (first *os.File, err error) {
 	err = a.h.config.Pool.Do(ctx, func() error {
-		if t.file != "" || t.isPrivate(a.dir) {
+		if t.file != "" {
 			return notExist(a.dir)
+		}
+		if _, err := t.stat(a.dir); err != nil {
+			return err
 		}
 		root, err := t.root.OpenRoot(".")
 		if err != nil {

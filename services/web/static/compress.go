@@ -22,11 +22,13 @@ func (h *Handler) compresses(res *resource, r *http.Request) coding {
 		return identity
 	}
 	res.vary = true
-	if r.Header["Range"] != nil && r.Method == http.MethodGet {
+	if wantsPart(r) {
 		return identity
 	}
-	return onTheFly.best([]byte(r.Header.Get("Accept-Encoding")))
+	return onTheFly.best(acceptEncoding(r))
 }
+
+func wantsPart(r *http.Request) bool { return r.Method == http.MethodGet && r.Header["Range"] != nil }
 
 func (h *Handler) mayCompress(res *resource) bool {
 	return h.config.Options.Compress && res.coding == identity && res.info.Size() >= leastCompressed && compressible(res.contentType)

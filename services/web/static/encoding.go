@@ -2,6 +2,7 @@ package static
 
 import (
 	"bytes"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -27,18 +28,14 @@ type codingSet uint8
 
 func (s codingSet) has(c coding) bool { return s&(1<<c) != 0 }
 
-// quality is a weight of RFC 9110 section 12.4.2, in thousandths.
-type quality int
-
 // best returns the coding of those that there are which the client likes best, by an Accept-Encoding header. It is identity
 // when nothing else is acceptable, even if the header rules that out as well: the client may still make use of it.
 func (s codingSet) best(accept []byte) coding {
 	if s == 0 || len(accept) == 0 {
 		return identity
 	}
-	var weights [identity + 1]quality
-	var others quality = -1
-	seen := codingSet(0)
+	var weights [identity + 1]int // in thousandths
+	others, seen := 0, codingSet(0)
 	for item := range bytes.SplitSeq(accept, []byte(",")) {
 		name, q := weigh(item)
 		if name == "*" {
@@ -51,14 +48,11 @@ func (s codingSet) best(accept []byte) coding {
 			weights[identity], seen = q, seen|1<<identity
 		}
 	}
-	best, most := identity, quality(0)
-	if seen.has(identity) {
-		most = weights[identity]
-	}
+	best, most := identity, weights[identity]
 	for c := range coding(codings) {
 		q := weights[c]
 		if !seen.has(c) {
-			q = max(others, 0)
+			q = others
 		}
 		if s.has(c) && q > 0 && (q > most || q == most && best == identity) {
 			best, most = c, q
@@ -67,30 +61,31 @@ func (s codingSet) best(accept []byte) coding {
 	return best
 }
 
-// weigh takes "gzip;q=0.5" apart. A weight that is none counts as 0.
-func weigh(item []byte) (name string, q quality) {
+// acceptEncoding is that header, which may be spread over several lines.
+func acceptEncoding(r *http.Request) []byte {
+	return []byte(strings.Join(r.Header["Accept-Encoding"], ","))
+}
+
+// weigh takes "gzip;q=0.5" apart: the weight is in thousandths, and 0 if it is none.
+func weigh(item []byte) (name string, q int) {
 	word, parameters, weighted := bytes.Cut(item, []byte(";"))
 	name = lowerCoding(bytes.Trim(word, " \t"))
 	if !weighted {
 		return name, 1000
 	}
-	value, found := bytes.CutPrefix(bytes.ToLower(bytes.Trim(parameters, " \t")), []byte("q="))
-	if !found || len(value) == 0 || len(value) > 5 || value[0] != '0' && value[0] != '1' || len(value) > 1 && value[1] != '.' {
+	key, value, _ := bytes.Cut(bytes.Trim(parameters, " \t"), []byte("="))
+	if !bytes.EqualFold(key, []byte("q")) {
 		return name, 0
 	}
-	q = quality(value[0]-'0') * 1000
-	for i, unit := 2, quality(100); i < len(value); i, unit = i+1, unit/10 {
-		if value[i] < '0' || value[i] > '9' {
-			return name, 0
-		}
-		q += quality(value[i]-'0') * unit
+	if q, ok := parseWeight(string(value)); ok {
+		return name, q
 	}
-	return name, min(q, 1000)
+	return name, 0
 }
 
 // lowerCoding returns the name without allocating for those that are known.
 func lowerCoding(b []byte) string {
-	for _, known := range [...]string{"gzip", "br", "zstd", "identity", "*", "x-gzip", "deflate"} {
+	for _, known := range [...]string{"gzip", "br", "zstd", "identity", "*", "x-gzip"} {
 		if bytes.EqualFold(b, []byte(known)) {
 			return known
 		}

@@ -3,11 +3,13 @@ package static
 import (
 	"bytes"
 	"context"
+	"errors"
 	"hash/maphash"
 	"io"
 	"io/fs"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -24,9 +26,10 @@ const (
 	// smallFile is the size in bytes up to which files are kept, if so large a one is no more than a part of the memory.
 	smallFile = 256 << 10
 
-	// settled is how long ago a file must have been changed for its time to tell one state from the next: file systems
-	// count in ticks of the kernel, of up to 10 ms, or in seconds.
-	settled = 2 * time.Second
+	// A file is not for memory until its last change is older than what its file system counts time in: a tick of the kernel
+	// of up to 10 ms, or a second or two. Until then its time does not tell one state from the next, and it may be half written.
+	tick       = 100 * time.Millisecond
+	coarseTick = 2 * time.Second
 
 	recordOverhead = 1 << 10 // bytes of memory for a file besides its content, about
 	shards         = 16
@@ -49,16 +52,16 @@ type HotAnswer struct {
 // Hot answers a GET with what is in memory, and takes small files into it. It is false for anything that ServeHTTP is needed
 // for. It may wait for a slot of the pool and for the disk.
 func (h *Handler) Hot(ctx context.Context, r *HotRequest) (HotAnswer, bool) {
-	prefix := h.config.Prefix
-	if h.hot == nil || len(r.Path) <= len(prefix) || string(r.Path[:len(prefix)]) != prefix || r.Path[len(prefix)] != '/' {
+	t, prefix := h.tree.Load(), h.config.Prefix
+	if t.hot == nil || len(r.Path) <= len(prefix) || string(r.Path[:len(prefix)]) != prefix || r.Path[len(prefix)] != '/' {
 		return HotAnswer{}, false
 	}
 	key := r.Path[len(prefix)+1:]
-	now := h.hot.now()
-	rec := h.hot.get(key)
+	now := t.hot.now()
+	rec := t.hot.get(key)
 	if rec == nil || !rec.usable(now) {
 		var err error
-		if rec, err = h.refresh(ctx, string(key), rec); err != nil {
+		if rec, err = h.refresh(ctx, t, string(key), rec); err != nil {
 			return HotAnswer{}, false // ServeHTTP meets it again and knows what to say
 		}
 	}
@@ -66,7 +69,7 @@ func (h *Handler) Hot(ctx context.Context, r *HotRequest) (HotAnswer, bool) {
 		return HotAnswer{}, false
 	}
 	rec.used.Store(int64(now))
-	v := rec.choose(r.AcceptEncoding)
+	v := rec.choose(r.AcceptEncoding, false)
 	switch v.matches(r.IfNoneMatch, r.IfModifiedSince) {
 	case matched:
 		return HotAnswer{Status: http.StatusNotModified, Head: v.notModified}, true
@@ -80,12 +83,11 @@ func (h *Handler) Hot(ctx context.Context, r *HotRequest) (HotAnswer, bool) {
 type record struct {
 	cost     int64
 	variants []variant // none: it is not for memory
-	found    codingSet // of the variants
+	sides    codingSet // of the variants, those that are files
+	made     codingSet // and those that we made
 	info     fs.FileInfo
-	seen     time.Duration // when the disk was last asked, on the cache's clock
-	young    bool          // the file was changed so shortly before that its time may stay the same when it changes again
 
-	checked    atomic.Int64 // as seen, and later than it if nothing had changed
+	checked    atomic.Int64 // when the disk was last asked, on the cache's clock
 	used       atomic.Int64
 	refreshing atomic.Bool
 }
@@ -107,11 +109,15 @@ func (r *record) usable(now time.Duration) bool {
 	return age < lookAgain || age < tooOld && !r.refreshing.CompareAndSwap(false, true)
 }
 
-func (r *record) choose(accept []byte) *variant {
+// choose does as serve does from the disk: a side file comes before what we make ourselves, of which there are no parts.
+func (r *record) choose(accept []byte, part bool) *variant {
 	if len(r.variants) == 1 {
 		return &r.variants[0]
 	}
-	c := r.found.best(accept)
+	c := r.sides.best(accept)
+	if c == identity && !part {
+		c = r.made.best(accept)
+	}
 	for i := range r.variants {
 		if r.variants[i].coding == c {
 			return &r.variants[i]
@@ -132,7 +138,7 @@ const (
 // matches takes the conditions that browsers send: the validator that they once got. All else is unsure.
 func (v *variant) matches(noneMatch, modifiedSince []byte) verdict {
 	switch {
-	case noneMatch != nil && (v.etag == "" || slices.ContainsFunc(noneMatch, func(c byte) bool { return c == ',' || c == '*' })):
+	case noneMatch != nil && (v.etag == "" || bytes.ContainsAny(noneMatch, ",* \t")):
 		return unsure
 	case noneMatch != nil:
 		if string(noneMatch) == v.etag || len(noneMatch) > 2 && string(noneMatch[:2]) == "W/" && string(noneMatch[2:]) == v.etag {
@@ -148,12 +154,12 @@ func (v *variant) matches(noneMatch, modifiedSince []byte) verdict {
 }
 
 // refresh asks the disk what the path stands for now. before is what was known of it, which may be nil.
-func (h *Handler) refresh(ctx context.Context, key string, before *record) (*record, error) {
+func (h *Handler) refresh(ctx context.Context, t *tree, key string, before *record) (*record, error) {
 	name, slash, ok := localName("/"+key, h.config.Options.Hidden)
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	rec, res, err := h.fetch(ctx, h.tree.Load(), key, name, slash, before)
+	rec, res, err := h.fetch(ctx, t, key, name, slash, before)
 	res.close()
 	return rec, err
 }
@@ -163,7 +169,7 @@ func (h *Handler) fetch(ctx context.Context, t *tree, key, name string, slash bo
 	if before != nil {
 		defer before.refreshing.Store(false)
 	}
-	now := h.hot.now()
+	now, forgotten := t.hot.now(), t.hot.forgotten.Load()
 	err = h.config.Pool.Do(ctx, func() (err error) {
 		if res, err = t.find(name, slash, &h.config.Options); err != nil {
 			return err
@@ -172,7 +178,9 @@ func (h *Handler) fetch(ctx context.Context, t *tree, key, name string, slash bo
 		return err
 	})
 	if err != nil {
-		h.hot.remove(key)
+		if statusOf(err) < http.StatusInternalServerError {
+			t.hot.remove(key) // it is not there; any other trouble may be over soon
+		}
 		res.close()
 		return nil, resource{}, err
 	}
@@ -181,28 +189,29 @@ func (h *Handler) fetch(ctx context.Context, t *tree, key, name string, slash bo
 		res = resource{}
 	}
 	if rec != before {
-		h.hot.put(key, rec)
+		t.hot.put(key, rec, forgotten)
 	}
 	return rec, res, nil
 }
 
 // remember makes a record of a resource. It makes blocking calls only, for the pool.
 func (h *Handler) remember(t *tree, res *resource, now time.Duration, before *record) (*record, error) {
-	rec := &record{seen: now, cost: recordOverhead}
+	rec := &record{cost: recordOverhead}
 	rec.checked.Store(int64(now))
 	rec.used.Store(int64(now))
-	if res.file == nil || res.info.Size() > h.hot.largest {
+	if res.file == nil || res.info.Size() > t.hot.largest || !t.hot.settled(res.info) {
 		return rec, nil
 	}
 	if before.holds(res.info) && !h.config.Options.Precompressed {
 		before.checked.Store(int64(now))
 		return before, nil
 	}
-	body, err := whole(res.file, res.info)
+	body, after, err := whole(res.file, res.info)
 	if body == nil || err != nil {
+		res.info = after // what is sent from the disk is to have the tag of what is there now
 		return rec, err
 	}
-	rec.info, rec.young = res.info, time.Since(res.info.ModTime()) < settled
+	rec.info = res.info
 	if err := h.fill(t, rec, res, body); err != nil {
 		return nil, err
 	}
@@ -211,41 +220,52 @@ func (h *Handler) remember(t *tree, res *resource, now time.Duration, before *re
 
 // holds says whether the file is as the record was made of it.
 func (r *record) holds(info fs.FileInfo) bool {
-	return r != nil && r.info != nil && !r.young && sameState(r.info, info)
+	return r != nil && r.info != nil && sameState(r.info, info)
 }
 
-// fill makes the variants of a file: as it is, in the codings of its side files, and in those that we make.
+// fill makes the variants of a file: as it is, in the codings of its side files, and in those that we make. With a side file
+// that is not for memory the whole file is not: clients would get another coding.
 func (h *Handler) fill(t *tree, rec *record, res *resource, body []byte) error {
-	plain := *res
-	plain.vary = res.vary || h.mayCompress(res)
-	h.addVariant(rec, &plain, body)
-	if res.coding != identity {
-		return nil // somebody asked for the side file itself
-	}
+	compress := h.mayCompress(res)
+	res.vary = res.vary || compress
+	h.addVariant(rec, res, body)
 	for c := range coding(codings) {
-		v := plain
+		v := *res
 		v.coding = c
-		side, info, err := t.side(res, c, &h.config.Options)
+		packed, info, err := t.sideContent(res, c, &h.config.Options)
 		switch {
 		case err != nil:
 			return err
-		case side != nil:
+		case info != nil && packed == nil:
+			rec.variants = nil
+			return nil
+		case packed != nil:
 			v.info = info
-			packed, err := whole(side, info)
-			_ = side.Close() // it was only read from
-			if err != nil {
-				return err
-			}
-			if packed != nil && info.Size() <= h.hot.largest {
-				h.addVariant(rec, &v, packed)
-			}
-		case h.mayCompress(res) && onTheFly.has(c):
-			if packed := encoded(body, c); packed != nil {
-				h.addVariant(rec, &v, packed)
-			}
+			rec.sides |= 1 << c
+			h.addVariant(rec, &v, packed)
+			continue
+		}
+		if !compress || !onTheFly.has(c) {
+			continue
+		}
+		if packed := encoded(body, c); packed != nil {
+			rec.made |= 1 << c
+			h.addVariant(rec, &v, packed)
 		}
 	}
 	return nil
+}
+
+// sideContent reads a side file. info is nil if there is none, packed if it is not for memory.
+func (t *tree) sideContent(res *resource, c coding, o *Options) (packed []byte, info fs.FileInfo, err error) {
+	side, info, err := t.side(res, c, o)
+	if side == nil || err != nil {
+		return nil, nil, err
+	}
+	if info.Size() <= t.hot.largest && t.hot.settled(info) {
+		packed, _, err = whole(side, info)
+	}
+	return packed, info, errors.Join(err, side.Close())
 }
 
 func (h *Handler) addVariant(rec *record, res *resource, body []byte) {
@@ -275,9 +295,6 @@ func (h *Handler) addVariant(rec *record, res *resource, body []byte) {
 	}
 	v.notModified = appendHead(nil, http.StatusNotModified, full)
 	rec.variants = append(rec.variants, v)
-	if v.coding != identity {
-		rec.found |= 1 << v.coding
-	}
 	rec.cost += int64(len(v.body) + len(v.ok) + len(v.notModified))
 }
 
@@ -298,33 +315,26 @@ func appendHead(b []byte, status int, header http.Header) []byte {
 	return b
 }
 
-// whole reads a file that does not change meanwhile. Nil means that it did.
-func whole(file interface {
-	io.ReaderAt
-	Stat() (fs.FileInfo, error)
-}, info fs.FileInfo) ([]byte, error) {
-	body := make([]byte, info.Size()+1)
+// whole reads a file that does not change meanwhile. A nil body means that it did; after is what it is then.
+func whole(file *os.File, info fs.FileInfo) (body []byte, after fs.FileInfo, err error) {
+	body = make([]byte, info.Size()+1)
 	n, err := file.ReadAt(body, 0)
 	if err != nil && err != io.EOF {
-		return nil, err
+		return nil, info, err
 	}
-	now, err := file.Stat()
-	if err != nil {
-		return nil, err
+	if after, err = file.Stat(); err != nil {
+		return nil, info, err
 	}
-	if int64(n) != info.Size() || !sameState(info, now) {
-		return nil, nil
+	if int64(n) != info.Size() || !sameState(info, after) {
+		return nil, after, nil
 	}
-	return body[:n:n], nil
+	return body[:n:n], after, nil
 }
 
 // serve answers from memory what the fast lane does not: conditions of all kinds, ranges, HTTP/2.
 func (v *variant) serve(w http.ResponseWriter, r *http.Request) {
 	setHeader(w, v.header)
-	if v.coding != identity {
-		w.Header().Set("Content-Length", strconv.Itoa(len(v.body)))
-	}
-	http.ServeContent(w, standardized(r, int64(len(v.body))), "", v.modified, bytes.NewReader(v.body))
+	sendContent(w, r, v.coding, v.modified, int64(len(v.body)), bytes.NewReader(v.body))
 }
 
 // hotCache holds records up to a number of bytes; those that were not used for longest leave first, about. It is safe for
@@ -332,9 +342,12 @@ func (v *variant) serve(w http.ResponseWriter, r *http.Request) {
 type hotCache struct {
 	limit   int64 // bytes of each shard
 	largest int64 // bytes of a file
-	now     func() time.Duration
+	clock   func() time.Time
+	start   time.Time
 	seed    maphash.Seed
 	shards  [shards]shard
+
+	forgotten atomic.Int64 // how often
 }
 
 type shard struct {
@@ -343,16 +356,34 @@ type shard struct {
 	records map[string]*record
 }
 
-func newHotCache(limit int64) *hotCache {
-	start := time.Now()
+// newHotCache returns nil if nothing is to be kept.
+func newHotCache(limit int64, clock func() time.Time) *hotCache {
+	if limit <= 0 {
+		return nil
+	}
 	c := &hotCache{
-		limit: limit / shards, largest: min(smallFile, limit/shards/2), seed: maphash.MakeSeed(),
-		now: func() time.Duration { return time.Since(start) },
+		limit: limit / shards, largest: min(smallFile, limit/shards/2), seed: maphash.MakeSeed(), clock: clock, start: clock(),
 	}
 	for i := range c.shards {
 		c.shards[i].records = map[string]*record{}
 	}
 	return c
+}
+
+// now is the time since the start.
+func (c *hotCache) now() time.Duration { return c.clock().Sub(c.start) }
+
+// settled says whether the last change of a file was long enough ago. A file with a time to come is not settled before.
+func (c *hotCache) settled(info fs.FileInfo) bool {
+	changed := info.ModTime()
+	if at := time.Unix(0, changeTime(info)); at.After(changed) {
+		changed = at
+	}
+	old := tick
+	if changed.Nanosecond() == 0 {
+		old = coarseTick // it seems that the file system counts in seconds
+	}
+	return c.clock().Sub(changed) >= old
 }
 
 func (c *hotCache) get(key []byte) *record {
@@ -364,19 +395,21 @@ func (c *hotCache) get(key []byte) *record {
 
 func (c *hotCache) shard(key string) *shard { return &c.shards[maphash.String(c.seed, key)%shards] }
 
-func (c *hotCache) put(key string, rec *record) {
+// put keeps a record of what was read when forgotten had that value.
+func (c *hotCache) put(key string, rec *record, forgotten int64) {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(key)
 	rec.cost += int64(len(key))
-	for s.size+rec.cost > c.limit && len(s.records) > 0 {
+	if rec.cost > c.limit || c.forgotten.Load() != forgotten {
+		return
+	}
+	for s.size+rec.cost > c.limit {
 		s.evict()
 	}
-	if s.size+rec.cost <= c.limit {
-		s.size += rec.cost
-		s.records[key] = rec
-	}
+	s.size += rec.cost
+	s.records[key] = rec
 }
 
 func (c *hotCache) remove(key string) {
@@ -386,7 +419,12 @@ func (c *hotCache) remove(key string) {
 	s.remove(key)
 }
 
-func (c *hotCache) clear() {
+// forget empties the cache, also of what is being read.
+func (c *hotCache) forget() {
+	if c == nil {
+		return
+	}
+	c.forgotten.Add(1)
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()

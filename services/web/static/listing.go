@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
-	"path"
 	"time"
 )
 
@@ -41,12 +41,16 @@ func (e entry) isDir() bool { return e.size < 0 }
 // FIFOs, devices. The error is only that of a root closed by a reload.
 func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool, error) {
 	name := d.Name()
-	if hidden(name) && !showHidden || isPart(name) || t.private != nil && t.isPrivate(path.Join(dir, name)) {
+	file := name
+	if dir != "." {
+		file = dir + "/" + name
+	}
+	if hidden(name) && !showHidden || isPart(name) || t.isPrivate(file) {
 		return entry{}, false, nil
 	}
 	info, err := d.Info()
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		info, err = t.root.Stat(path.Join(dir, name))
+		info, err = t.stat(file)
 	}
 	switch {
 	case errors.Is(err, fs.ErrClosed):
@@ -70,6 +74,7 @@ type listing struct {
 	entries []entry
 	whole   bool // nothing is left to read
 	cut     bool // there is more than is listed
+	sorted  bool // in the usual order, and the entries are others' too
 
 	// What only the page for people has.
 	readme   readme
@@ -98,6 +103,33 @@ func (l *listing) read() error {
 		}
 	}
 	return nil
+}
+
+// readEntries reads the directory, unless that has just been done. release is called when the listing is sent: a large one
+// takes a slot until then.
+func (h *Handler) readEntries(r *http.Request, l *listing) (release func(), err error) {
+	ctx, began := r.Context(), time.Now()
+	kept := l.tree.shelf.get(l.name)
+	if kept == nil {
+		// HEAD does not need the rest: so large a listing has no Content-Length.
+		if err := h.begin(ctx, l); err != nil || l.whole || r.Method == http.MethodHead {
+			return func() {}, err
+		}
+	}
+	if release, err = h.takeSlot(ctx); err != nil {
+		return nil, err
+	}
+	if kept == nil {
+		if err := h.complete(ctx, l); err != nil {
+			release()
+			return nil, err
+		}
+		l.sort(order{})
+		kept = &shelved{entries: l.entries, cut: l.cut, read: began}
+		l.tree.shelf.put(l.name, kept)
+	}
+	l.entries, l.cut, l.whole, l.sorted = kept.entries, kept.cut, true, true
+	return release, nil
 }
 
 // begin reads the first two batches, the second of which is empty for most directories.

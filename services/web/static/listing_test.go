@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -171,5 +172,41 @@ func TestListingPolicy(t *testing.T) {
 				t.Errorf("the page has %q in it: %s", bad, res.body)
 			}
 		}
+	}
+}
+
+// TestLargeListingIsFresh says that a directory that was read a moment ago is read again after an upload and a reload, and
+// that what another order does to the rows is nobody else's matter.
+func TestLargeListingIsFresh(t *testing.T) {
+	files := map[string]string{}
+	for i := range 1500 {
+		files[fmt.Sprintf("%04d", i)] = strings.Repeat("x", 1500-i)
+	}
+	dir := tree(t, files)
+	h := newHandlerOf(t, static.Config{Path: dir, Options: static.Options{Upload: true, Memory: 1 << 20}})
+	addr := server(t, h)
+	first := func(query string) string {
+		line, _, _ := strings.Cut(get(t, addr, "/?format=text"+query).body, "\n")
+		return line[strings.LastIndexByte(line, '\t')+1:]
+	}
+	for _, tt := range []struct{ query, want string }{{"", "0000"}, {"&sort=size&order=asc", "1499"}, {"", "0000"}, {"&order=desc", "1499"}, {"", "0000"}} {
+		if got := first(tt.query); got != tt.want {
+			t.Errorf("%q: the first is %s, want %s", tt.query, got, tt.want)
+		}
+	}
+	if res := put(t, addr, "/!new", "x"); res.StatusCode != 201 {
+		t.Fatalf("PUT = %d", res.StatusCode)
+	}
+	if got := first(""); got != "!new" {
+		t.Errorf("after an upload the first is %s, want !new", got)
+	}
+	if err := os.Remove(filepath.Join(dir, "!new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := first(""); got != "0000" {
+		t.Errorf("after a reload the first is %s, want 0000", got)
 	}
 }

@@ -1,6 +1,7 @@
 package static
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -57,12 +58,12 @@ func (o *Options) Flags(fs *pflag.FlagSet) {
 }
 
 func (o *Options) siteFlags(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&o.Index, "index", []string{"index.html", "index.htm"},
+	fs.StringArrayVarP(&o.Index, "index", "i", []string{"index.html", "index.htm"},
 		"`NAME` of the file that stands for its directory; repeatable, the first that exists counts; an empty one for none")
 	o.Listing = ListAuto
 	fs.Var(&o.Listing, "listing", "list directories: auto those without an index file, on all of them, off none (404)")
-	fs.StringVar(&o.SPA, "spa", "", "send `FILE`, such as index.html, for pages that do not exist, with 200: for single-page applications")
-	fs.StringVar(&o.NotFound, "not-found", "", "send `FILE`, such as 404.html, for what does not exist, with 404")
+	fs.StringVar(&o.SPA, "spa", "", "send `FILE`, such as index.html, with status 200 where there is no such page: for single-page applications")
+	fs.StringVar(&o.NotFound, "not-found", "", "send `FILE`, such as 404.html, with status 404 where there is nothing")
 	fs.BoolVar(&o.CleanURLs, "clean-urls", false, "serve page.html as /page, and redirect /page.html there")
 	fs.BoolVar(&o.Hidden, "hidden", false, "serve names that begin with a dot too, not only .well-known")
 }
@@ -78,11 +79,11 @@ func (o *Options) fileFlags(fs *pflag.FlagSet) {
 }
 
 func (o *Options) transferFlags(fs *pflag.FlagSet) {
-	fs.BoolVar(&o.Upload, "upload", false, "let clients add files, by PUT (curl -T FILE URL) or in the listing")
+	fs.BoolVar(&o.Upload, "upload", false, "let clients add files, by PUT (curl -T FILE URL) or on the page of the listing")
 	fs.BoolVar(&o.UploadOverwrite, "upload-overwrite", false, "let an upload replace a file that exists, instead of 409")
 	o.UploadMax = defaultUploadMax
-	fs.Var(&o.UploadMax, "upload-max", "refuse larger uploads with 413; 0 for no limit")
-	fs.BoolVar(&o.Archive, "archive", false, "send a directory as one file for ?archive=tar.gz, tar or zip, also where none is listed")
+	fs.Var(&o.UploadMax, "upload-max", "answer 413 to larger uploads; 0 for no limit")
+	fs.BoolVar(&o.Archive, "archive", false, "send a directory as one file: URL?archive=tar.gz, tar or zip; also where --listing shows none")
 }
 
 // check returns the options as they are used, or a *plugins.UsageError.
@@ -95,15 +96,18 @@ func (o Options) check() (Options, error) {
 			return o, plugins.Usagef("--index %q: not the name of a file in each directory", name)
 		}
 	}
-	for option, file := range map[string]*string{"spa": &o.SPA, "not-found": &o.NotFound} {
-		if *file == "" {
+	for _, page := range []struct {
+		option string
+		file   *string
+	}{{"spa", &o.SPA}, {"not-found", &o.NotFound}} {
+		if *page.file == "" {
 			continue
 		}
-		name, slash, ok := localName("/"+strings.TrimPrefix(*file, "/"), true)
+		name, slash, ok := localName("/"+strings.TrimPrefix(*page.file, "/"), true)
 		if !ok || slash {
-			return o, plugins.Usagef("--%s %q: not a file below the directory that is served", option, *file)
+			return o, plugins.Usagef("--%s %q: not the path of a file below the directory that is served", page.option, *page.file)
 		}
-		*file = name
+		*page.file = name
 	}
 	if o.UploadOverwrite && !o.Upload {
 		return o, &plugins.UsageError{Reason: "--upload-overwrite: nothing is uploaded", Suggestion: "add --upload"}
@@ -115,7 +119,7 @@ func (o Options) check() (Options, error) {
 func (o *Options) cleaned(name string) string {
 	dir, base := path.Split(name)
 	if slices.Contains(o.Index, base) && o.Listing != ListOn {
-		return dir
+		return cmp.Or(dir, "./")
 	}
 	return strings.TrimSuffix(name, pageSuffix)
 }

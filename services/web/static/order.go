@@ -60,6 +60,12 @@ func (o order) toggled(by column) order {
 
 // sort puts directories first, and what is equal by name.
 func (l *listing) sort(o order) {
+	if l.sorted {
+		if o == (order{}) {
+			return
+		}
+		l.entries = slices.Clone(l.entries)
+	}
 	slices.SortFunc(l.entries, func(a, b entry) int {
 		switch {
 		case a.isDir() && !b.isDir():

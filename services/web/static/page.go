@@ -21,21 +21,11 @@ const (
 
 // list answers with the entries of a directory. An error means that nothing has been written.
 func (h *Handler) list(w http.ResponseWriter, r *http.Request, l *listing) error {
-	ctx := r.Context()
-	if err := h.begin(ctx, l); err != nil {
+	release, err := h.readEntries(r, l)
+	if err != nil {
 		return err
 	}
-	// HEAD does not need the rest: so large a listing has no Content-Length.
-	if !l.whole && r.Method != http.MethodHead {
-		release, err := h.takeSlot(ctx)
-		if err != nil {
-			return err
-		}
-		defer release()
-		if err := h.complete(ctx, l); err != nil {
-			return err
-		}
-	}
+	defer release()
 	query := r.URL.Query()
 	f, o := formatOf(r, query), orderOf(query)
 	if f == formatHTML {

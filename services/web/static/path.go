@@ -62,8 +62,8 @@ func keyOf(name string, slash bool) string {
 // hidden says whether a name is kept from clients unless they are to be shown, in requests and listings alike.
 func hidden(name string) bool { return strings.HasPrefix(name, ".") && name != ".well-known" }
 
-// redirect sends the client to another name below the root: that of a directory ends with a slash. The target begins with exactly one slash and has its
-// backslashes encoded: with two, or one of each, browsers would take the first segment for a host.
+// redirect sends the client to another name below the root: that of a directory ends with a slash. The target begins with
+// exactly one slash and has its backslashes encoded: with two, or one of each, browsers would take the first segment for a host.
 func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, name string) {
 	if name == "./" {
 		name = ""

@@ -1,6 +1,7 @@
 package static
 
 import (
+	"io"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -95,10 +96,16 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, res *resource) {
 	}
 	etag, modified := validators(res.info, res.coding)
 	setHeader(w, h.header(res, etag))
-	if res.coding != identity {
-		w.Header().Set("Content-Length", strconv.FormatInt(res.info.Size(), 10)) // ServeContent leaves it out
+	sendContent(w, r, res.coding, modified, res.info.Size(), h.disk(r.Context(), res.file))
+}
+
+// sendContent sends what w's header is about, whole or in parts.
+func sendContent(w http.ResponseWriter, r *http.Request, c coding, modified time.Time, size int64, content io.ReadSeeker) {
+	// ServeContent leaves out the length of what is encoded. A 412, which has no body, keeps what is set here.
+	if c != identity && r.Header["If-Match"] == nil && r.Header["If-Unmodified-Since"] == nil {
+		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	}
-	http.ServeContent(w, standardized(r, res.info.Size()), "", modified, h.disk(r.Context(), res.file))
+	http.ServeContent(w, standardized(r, size), "", modified, content)
 }
 
 func setHeader(w http.ResponseWriter, header http.Header) {

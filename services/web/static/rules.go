@@ -74,6 +74,7 @@ func (m *MIMETypes) GetSlice() []string { return m.given }
 type CacheRules []cacheRule
 
 type cacheRule struct {
+	given   string
 	pattern pattern
 	value   string
 }
@@ -97,7 +98,7 @@ func (c *CacheRules) Set(s string) error {
 	if err != nil {
 		return err
 	}
-	*c = append(*c, cacheRule{pattern, value})
+	*c = append(*c, cacheRule{s, pattern, value})
 	return nil
 }
 
@@ -114,7 +115,7 @@ func (c *CacheRules) Replace(list []string) error {
 func (c *CacheRules) GetSlice() []string {
 	var list []string
 	for _, rule := range *c {
-		list = append(list, rule.pattern.String()+"="+rule.value)
+		list = append(list, rule.given)
 	}
 	return list
 }
@@ -136,21 +137,16 @@ func parsePattern(s string) (pattern, error) {
 	p := pattern(strings.Split(strings.TrimPrefix(s, "/"), "/"))
 	for _, element := range p {
 		if _, err := path.Match(element, ""); err != nil {
-			return nil, fmt.Errorf("pattern %q: a bracket that is not closed", s)
+			return nil, fmt.Errorf("pattern %q: a bracket that is not closed, or nothing after a backslash", s)
+		}
+		if element == "" {
+			return nil, fmt.Errorf("pattern %q: nothing before or after a slash; all below a directory is dir/**", s)
 		}
 	}
 	if !strings.Contains(s, "/") {
 		p = pattern{"**", s}
 	}
 	return p, nil
-}
-
-func (p pattern) String() string {
-	s := strings.Join(p, "/")
-	if base, ok := strings.CutPrefix(s, "**/"); ok && !strings.Contains(base, "/") {
-		return base
-	}
-	return s
 }
 
 func (p pattern) matches(name string) bool { return matchElements(p, strings.Split(name, "/")) }

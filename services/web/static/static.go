@@ -60,7 +60,6 @@ type Handler struct {
 	layout layout
 	pages  sync.Pool     // of *[]byte, for a chunk of a listing
 	large  chan struct{} // holds one for each large listing under way
-	hot    *hotCache     // nil means that nothing is kept in memory
 
 	archives    chan struct{} // holds one for each archive under way
 	crossOrigin http.CrossOriginProtection
@@ -94,9 +93,6 @@ func New(c Config) (*Handler, error) {
 		b := make([]byte, 0, pageChunk+maxRow)
 		return &b
 	}
-	if c.Options.Memory > 0 {
-		h.hot = newHotCache(int64(c.Options.Memory))
-	}
 	h.tree.Store(t)
 	return h, nil
 }
@@ -123,11 +119,14 @@ func (h *Handler) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before := h.tree.Swap(t)
-	if h.hot != nil {
-		h.hot.clear()
-	}
-	return before.root.Close()
+	return h.tree.Swap(t).root.Close()
+}
+
+// forget drops what is in memory.
+func (h *Handler) forget() {
+	t := h.tree.Load()
+	t.hot.forget()
+	t.shelf.forget()
 }
 
 // Close releases the directory. Requests after it are answered with 404.
@@ -198,19 +197,19 @@ func (h *Handler) answerFrom(w http.ResponseWriter, r *http.Request, t *tree, na
 
 // find returns what the name stands for, from memory if it is there.
 func (h *Handler) find(r *http.Request, t *tree, name string, slash bool) (v *variant, res resource, err error) {
-	accept := r.Header.Get("Accept-Encoding")
+	accept := acceptEncoding(r)
 	found := false
-	if h.hot != nil {
+	if t.hot != nil {
 		key := keyOf(name, slash)
-		rec := h.hot.get([]byte(key))
-		if found = rec == nil || !rec.usable(h.hot.now()); found {
+		rec := t.hot.get([]byte(key))
+		if found = rec == nil || !rec.usable(t.hot.now()); found {
 			if rec, res, err = h.fetch(r.Context(), t, key, name, slash, rec); err != nil {
 				return nil, resource{}, err
 			}
 		}
 		if len(rec.variants) > 0 {
-			rec.used.Store(int64(h.hot.now()))
-			return rec.choose([]byte(accept)), resource{}, nil
+			rec.used.Store(int64(t.hot.now()))
+			return rec.choose(accept, wantsPart(r)), resource{}, nil
 		}
 	}
 	if found && !h.config.Options.Precompressed {

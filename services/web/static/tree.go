@@ -19,6 +19,8 @@ type tree struct {
 	file    string                 // the only file served, as a name below root; "" means all
 	name    string                 // what that file was called on the command line
 	private func(path string) bool // of absolute paths; may be nil
+	hot     *hotCache              // nil means that nothing is kept in memory
+	shelf   *shelf                 // nil likewise
 }
 
 // pathError says why a path cannot be served, in words that follow the path.
@@ -97,12 +99,9 @@ func (t *tree) find(name string, slash bool, o *Options) (resource, error) {
 	if t.file != "" {
 		return t.findOnly(name, slash, o)
 	}
-	if t.isPrivate(name) {
-		return resource{}, notExist(name)
-	}
-	info, err := t.root.Stat(name)
+	info, err := t.stat(name)
 	switch {
-	case o.CleanURLs && !slash && errors.Is(err, fs.ErrNotExist) && !t.isPrivate(name+pageSuffix):
+	case o.CleanURLs && !slash && errors.Is(err, fs.ErrNotExist):
 		return t.regular(name+pageSuffix, path.Base(name)+pageSuffix, o)
 	case err != nil:
 		return resource{}, err
@@ -112,10 +111,16 @@ func (t *tree) find(name string, slash bool, o *Options) (resource, error) {
 		return resource{moved: name + "/"}, nil
 	case slash:
 		return resource{}, notExist(name)
-	case o.CleanURLs && strings.HasSuffix(name, pageSuffix) && name != o.SPA && name != o.NotFound:
+	case o.CleanURLs && strings.HasSuffix(name, pageSuffix) && name != o.SPA && name != o.NotFound && t.isFree(o.cleaned(name)):
 		return resource{moved: o.cleaned(name)}, nil
 	}
 	return t.regular(name, path.Base(name), o)
+}
+
+// isFree says whether the name of a page without its suffix is that of nothing else. One with a slash is its directory.
+func (t *tree) isFree(name string) bool {
+	_, err := t.root.Lstat(name)
+	return strings.HasSuffix(name, "/") || errors.Is(err, fs.ErrNotExist)
 }
 
 // checkPages says whether the files that stand for others are there.
@@ -124,11 +129,11 @@ func (t *tree) checkPages(o *Options) error {
 		if page.file == "" {
 			continue
 		}
-		f, _, err := t.open(page.file)
-		if err != nil {
+		res, err := t.find(page.file, false, o)
+		res.close()
+		if err != nil || res.file == nil {
 			return plugins.Usagef("--%s %q: no such file below the directory that is served", page.option, page.file)
 		}
-		_ = f.Close() // it was only looked for
 	}
 	return nil
 }
@@ -138,6 +143,47 @@ const pageSuffix = ".html"
 
 func (t *tree) isPrivate(name string) bool {
 	return t.private != nil && t.private(filepath.Join(t.path, name))
+}
+
+// stat returns what a name leads to. The program's own files do not exist, also by way of links.
+func (t *tree) stat(name string) (fs.FileInfo, error) {
+	info, err := t.root.Stat(name)
+	if err != nil || t.private == nil {
+		return info, err
+	}
+	resolved, err := t.resolve(name)
+	if err == nil && t.isPrivate(resolved) {
+		err = notExist(name)
+	}
+	return info, err
+}
+
+// resolve returns the name without links of what a name leads to. filepath.EvalSymlinks cannot: after a --chroot the path of
+// the root is another.
+func (t *tree) resolve(name string) (string, error) {
+	const maxLinks = 40 // as in Linux
+	links, done := 0, "."
+	for elements := strings.Split(name, "/"); len(elements) > 0; {
+		next := path.Join(done, elements[0])
+		elements = elements[1:]
+		info, err := t.root.Lstat(next)
+		if err != nil {
+			return "", err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			done = next
+			continue
+		}
+		target, err := t.root.Readlink(next)
+		if err != nil {
+			return "", err
+		}
+		if links++; links > maxLinks {
+			return "", notExist(name)
+		}
+		elements = append(strings.Split(filepath.ToSlash(target), "/"), elements...)
+	}
+	return done, nil
 }
 
 func (t *tree) findOnly(name string, slash bool, o *Options) (resource, error) {
@@ -184,7 +230,7 @@ func (t *tree) regular(file, name string, o *Options) (resource, error) {
 
 // side opens the file that holds res in a coding, if there is one and it is not older. It is nil if there is none.
 func (t *tree) side(res *resource, c coding, o *Options) (*os.File, fs.FileInfo, error) {
-	if !o.Precompressed || t.isPrivate(res.name+sideSuffixes[c]) {
+	if !o.Precompressed {
 		return nil, nil, nil
 	}
 	f, info, err := t.open(res.name + sideSuffixes[c])
@@ -200,12 +246,12 @@ func (t *tree) side(res *resource, c coding, o *Options) (*os.File, fs.FileInfo,
 }
 
 // prefer exchanges the file of res for the side file that the client likes best.
-func (t *tree) prefer(res *resource, accept string, o *Options) error {
+func (t *tree) prefer(res *resource, accept []byte, o *Options) error {
 	if res.file == nil || !o.Precompressed {
 		return nil
 	}
 	for left := codingSet(1<<codings - 1); ; {
-		c := left.best([]byte(accept))
+		c := left.best(accept)
 		if c == identity {
 			return nil
 		}
@@ -225,7 +271,7 @@ func (t *tree) prefer(res *resource, accept string, o *Options) error {
 // open opens a regular file and nothing else. It looks before it opens, as opening a device may do something, and again
 // afterwards, as the name may have been given to something else meanwhile; the open itself never waits for a FIFO's writer.
 func (t *tree) open(name string) (*os.File, fs.FileInfo, error) {
-	info, err := t.root.Stat(name)
+	info, err := t.stat(name)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -204,8 +204,8 @@ func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit in
 		defer p.close()
 		return u.end(p, err)
 	})
-	if u.info != nil && h.hot != nil {
-		h.hot.clear() // whoever uploads a file sees it at once, by each of its names
+	if u.info != nil {
+		h.forget() // who has sent a file gets that one
 	}
 	return err
 }
@@ -318,11 +318,12 @@ func (t *tree) uploadDir(u *upload) (*os.Root, error) {
 	case !info.IsDir():
 		return nil, errNowhere
 	}
-	if t.private != nil {
-		resolved, err := filepath.EvalSymlinks(filepath.Join(t.path, u.dir))
-		if err != nil || t.private(filepath.Join(resolved, u.name)) {
-			return nil, errName
-		}
+	dir, err := t.resolve(u.dir)
+	if err != nil {
+		return nil, err
+	}
+	if t.isPrivate(path.Join(dir, u.name)) {
+		return nil, errName
 	}
 	return t.root.OpenRoot(u.dir)
 }
@@ -330,8 +331,15 @@ func (t *tree) uploadDir(u *upload) (*os.Root, error) {
 // openTree opens the path. If there are to be uploads it must take them.
 func (c *Config) openTree() (*tree, error) {
 	t, err := openTree(c.Path, c.Private)
-	if err != nil || !c.Options.Upload {
-		return t, err
+	if err != nil {
+		return nil, err
+	}
+	t.hot = newHotCache(int64(c.Options.Memory), time.Now)
+	if t.hot != nil {
+		t.shelf = newShelf()
+	}
+	if !c.Options.Upload {
+		return t, nil
 	}
 	if err := t.checkUpload(); err != nil {
 		_ = t.root.Close()
