@@ -107,6 +107,7 @@ func Open(opts Options) (*Book, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	b := &Book{opts: opts, users: map[string]*user{}, usage: newLedger(opts.Pool, opts.Log)}
+	b.opts.Users.Root, b.opts.Anonymous.Root = cleanRoot(opts.Users.Root), cleanRoot(opts.Anonymous.Root)
 	if opts.Path != "" {
 		abs, err := filepath.Abs(opts.Path)
 		if err != nil {
@@ -120,6 +121,14 @@ func Open(opts Options) (*Book, error) {
 	}
 	b.file.Store(f)
 	return b, nil
+}
+
+// cleanRoot lets an empty one be.
+func cleanRoot(root string) string {
+	if root == "" {
+		return ""
+	}
+	return filepath.Clean(root)
 }
 
 func (b *Book) read() (*file, error) {

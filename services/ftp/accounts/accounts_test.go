@@ -154,7 +154,7 @@ func TestReload(t *testing.T) {
 	if err := change("[users.alice]\nroot = \"/two\"\npermissions = \"read-only\"\nupload-bandwidth = 20\n"); err != nil {
 		t.Fatal(err)
 	}
-	if s.MayDelete("/x") || !s.MayDownload("/x") || s.UploadLimit().Rate() != 20 || s.Root() != "/one" {
+	if s.MayDelete("/x") || !s.MayDownload("/x") || s.UploadLimit().Rate() != 20 || s.DownloadLimit().Rate() != 0 || s.Root() != "/one" {
 		t.Errorf("after Reload(): %+v in %q", s.Account(), s.Root())
 	}
 	if s := login(t, b, "alice"); s.Root() != "/two" {

@@ -46,9 +46,9 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	end, err := upload.Reserve(2000)
-	fmt.Println("room for", end, "bytes", err)
-	_, err = upload.Reserve(2000)
+	n, err := upload.Reserve(0, 2000)
+	fmt.Println("room for", n, "bytes", err)
+	_, err = upload.Reserve(n, 2000-n)
 	fmt.Println(err)
 	upload.Close(-1)
 	// Output:

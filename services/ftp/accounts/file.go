@@ -236,10 +236,18 @@ func (r *reader) settings(path []string, value any) *settings {
 			r.complain(r.ofValue(append(at, index(err)...)), fmt.Errorf("%s: %s: %w", title, name, err))
 		}
 	}
-	if s.root != nil && !filepath.IsAbs(*s.root) {
-		*s.root = filepath.Join(r.dir, *s.root)
+	if s.root != nil {
+		*s.root = absolute(*s.root, r.dir)
 	}
 	return s
+}
+
+// absolute is also clean, so that users who share a root share what is stored there.
+func absolute(path, dir string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
 }
 
 // rules reads a table of directories.

@@ -25,7 +25,7 @@ permissions = ["list", "download"]
 upload-bandwidth = 100
 
 [users.alice]
-root = "/srv/alice"
+root = "/srv/x/../alice/"
 enabled = true
 permissions = ["read", "write", "delete", "rename", "mkdir"]
 quota = "10GiB"

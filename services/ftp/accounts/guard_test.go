@@ -66,7 +66,10 @@ func TestGuardDelays(t *testing.T) {
 
 func TestGuardDoesNothing(t *testing.T) {
 	g := NewGuard(GuardOptions{})
-	for range 300 {
+	if err := g.Banned(home); err != nil {
+		t.Errorf("Banned() = %v", err)
+	}
+	for range 3 * maxKept {
 		if p, err := guess(t, g, "192.0.2.1", "alice", false); err != nil || p != (Penalty{}) {
 			t.Fatalf("%+v, %v, want nothing", p, err)
 		}
@@ -105,6 +108,9 @@ func TestGuardBans(t *testing.T) {
 		for range 9 {
 			fail("10.0.0.1", 0)
 			fail("", 0)
+		}
+		if err := g.Banned(address("10.0.0.1")); err != nil {
+			t.Errorf("Banned() from a trusted network = %v", err)
 		}
 		if err := g.Banned(netip.Addr{}); err != nil {
 			t.Errorf("Banned() of a unix socket = %v", err)

@@ -15,12 +15,15 @@ var (
 	ErrTooLarge = errors.New("the file is larger than allowed")
 )
 
+// maxSize is larger than files are; sums of many such stay within an int64.
+const maxSize = 1 << 53
+
 // Upload is one file that is being written. What it reserved counts as stored, so that uploads cannot exceed the quota
 // together; Close puts that right. It is not safe for concurrent use, but many uploads at once are.
 //
 //	upload, err := session.Upload(ctx, -1) // a new file
-//	end, err := upload.Reserve(offset + int64(len(p)))
-//	n, err := file.WriteAt(p[:end-offset], offset) // as far as it goes: end may be less than what was asked for
+//	n, err := upload.Reserve(offset, int64(len(p)))
+//	written, err := file.WriteAt(p[:n], offset) // n may be less than what was asked for
 //	upload.Close(size)
 type Upload struct {
 	session *Session
@@ -44,26 +47,30 @@ func (s *Session) Upload(ctx context.Context, size int64) (*Upload, error) {
 	return &Upload{session: s, size: max(size, 0)}, nil
 }
 
-// Reserve asks whether the file may grow to end bytes and returns how far it may, which is at most end. Less than end is what
-// is left of the quota or of max-file-size; the next call returns ErrQuota or ErrTooLarge. To write where the file has bytes
-// already is always allowed.
-func (u *Upload) Reserve(end int64) (int64, error) {
-	if end <= u.size {
-		return end, nil
+// Reserve asks whether n bytes may be written at offset and returns how many may, at least one unless n is 0. Fewer than n are
+// what is left of the quota or of max-file-size; the next call returns ErrQuota or ErrTooLarge. To write where the file has
+// bytes already is always allowed; a hole before offset counts as stored.
+func (u *Upload) Reserve(offset, n int64) (int64, error) {
+	if offset < 0 || n < 0 || offset > maxSize-n {
+		return 0, ErrTooLarge
 	}
-	a := u.session.user.account.Load()
-	if limit := a.MaxFileSize; limit > 0 {
-		if u.size >= limit {
-			return 0, fmt.Errorf("%w, at most %d bytes", ErrTooLarge, limit)
+	end, a := offset+n, u.session.user.account.Load()
+	if limit := max(a.MaxFileSize, u.size); a.MaxFileSize > 0 && end > limit {
+		if offset >= limit {
+			return 0, fmt.Errorf("%w, at most %d bytes", ErrTooLarge, a.MaxFileSize)
 		}
-		end = min(end, limit)
+		end = limit
+	}
+	if end <= u.size {
+		return end - offset, nil
 	}
 	granted := u.session.usage.takeBytes(end-u.size, a.Quota)
-	if granted == 0 {
+	if u.size+granted <= offset {
+		u.session.usage.give(granted, 0)
 		return 0, ErrQuota
 	}
 	u.size += granted
-	return u.size, nil
+	return u.size - offset, nil
 }
 
 // Close ends the upload of a file that now has that size, or, if that is -1, was removed. A file that was put in the place of

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -176,17 +177,18 @@ func TestUpload(t *testing.T) {
 		}
 		return u
 	}
-	reserve := func(u *Upload, end, want int64, wantErr error) {
+	reserve := func(u *Upload, offset, n, want int64, wantErr error) {
 		t.Helper()
-		if got, err := u.Reserve(end); got != want || !errors.Is(err, wantErr) {
-			t.Errorf("Reserve(%d) = %d, %v, want %d, %v", end, got, err, want, wantErr)
+		if got, err := u.Reserve(offset, n); got != want || !errors.Is(err, wantErr) {
+			t.Errorf("Reserve(%d, %d) = %d, %v, want %d, %v", offset, n, got, err, want, wantErr)
 		}
 	}
 
 	first := begin(-1)
 	want(40, 3)
-	reserve(first, 30, 30, nil)
-	reserve(first, 10, 10, nil) // what is there may be written again
+	reserve(first, 0, 30, 30, nil)
+	reserve(first, 10, 0, 0, nil)
+	reserve(first, 5, 10, 10, nil) // what is there may be written again
 	want(70, 3)
 	second := begin(-1)
 	if _, err := s.Upload(t.Context(), -1); !errors.Is(err, ErrQuota) {
@@ -195,23 +197,37 @@ func TestUpload(t *testing.T) {
 	if err := s.Mkdir(t.Context()); !errors.Is(err, ErrQuota) {
 		t.Errorf("Mkdir() of one too many = %v", err)
 	}
-	reserve(second, 50, 30, nil) // all that is left
-	reserve(second, 50, 0, ErrQuota)
-	reserve(first, 31, 0, ErrQuota)
+	reserve(second, 40, 1, 0, ErrQuota) // the hole alone is too large
+	reserve(second, 10, 40, 20, nil)    // all that is left
+	reserve(second, 30, 20, 0, ErrQuota)
+	reserve(second, 25, 20, 5, nil)
+	reserve(first, 30, 1, 0, ErrQuota)
 	if room, err := s.Room(t.Context()); room != 0 || err != nil {
 		t.Errorf("Room() = %d, %v", room, err)
 	}
 	second.Close(-1) // it came to nothing
 	second.Close(-1)
 	want(70, 3)
-	reserve(first, 80, 60, nil)
+	reserve(first, 30, 50, 30, nil)
 	first.Close(25) // not all was written
 	want(65, 3)
 
 	again := begin(40) // "old" is appended to
-	reserve(again, 90, 70, nil)
-	reserve(again, 90, 0, ErrTooLarge)
+	reserve(again, 70, 1, 0, ErrTooLarge)
+	reserve(again, 40, 50, 30, nil)
+	reserve(again, 70, 1, 0, ErrTooLarge)
+	reserve(again, 60, 20, 10, nil)
 	again.Close(70)
+	want(95, 3)
+	larger := begin(90) // from a time before max-file-size
+	reserve(larger, 80, 20, 10, nil)
+	reserve(larger, 90, 1, 0, ErrTooLarge)
+	larger.Close(90)
+	for _, at := range []int64{-1, math.MaxInt64, math.MaxInt64 - 1, maxSize} {
+		reserve(begin(0), at, 1, 0, ErrTooLarge)
+	}
+	reserve(begin(0), 0, math.MaxInt64, 0, ErrTooLarge)
+	reserve(begin(0), 0, -1, 0, ErrTooLarge)
 	want(95, 3)
 
 	s.Removed(25) // the first file
@@ -250,10 +266,10 @@ func TestUnlimited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if end, err := u.Reserve(1 << 40); end != 1<<40 || err != nil {
-		t.Errorf("Reserve() = %d, %v", end, err)
+	if n, err := u.Reserve(1<<40, 1<<40); n != 1<<40 || err != nil {
+		t.Errorf("Reserve() = %d, %v", n, err)
 	}
-	u.Close(1 << 40)
+	u.Close(1 << 41)
 	if err := errors.Join(s.Wait(t.Context(), true, 1<<40), s.Wait(t.Context(), false, 1<<40)); err != nil {
 		t.Errorf("Wait() = %v", err)
 	}
@@ -304,12 +320,12 @@ func TestUploadsTogether(t *testing.T) {
 			files.Add(1)
 			var size int64
 			for {
-				end, err := u.Reserve(size + 1000)
+				n, err := u.Reserve(size, 1000)
 				if err != nil {
 					break
 				}
-				written.Add(end - size)
-				size = end
+				written.Add(n)
+				size += n
 			}
 			u.Close(size)
 		})
@@ -413,8 +429,8 @@ func BenchmarkReserve(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for end := int64(0); b.Loop(); {
-		if end, err = u.Reserve(end + 1<<20); err != nil {
+	for offset := int64(0); b.Loop(); offset++ {
+		if _, err := u.Reserve(offset, 1); err != nil {
 			b.Fatal(err)
 		}
 	}
