@@ -30,6 +30,7 @@ type Account struct {
 	// AllowFrom are the networks to log in from. Nil is everywhere. A unix socket is always allowed.
 	AllowFrom []netip.Prefix
 
+	named  bool   // Root had a userMark
 	misfit bool   // Root has a userMark still, as the user's name can be that of no directory
 	rules  []rule // the deepest directories first
 }

@@ -47,6 +47,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -221,18 +223,32 @@ func (b *Book) Account(name string) Account { return *b.account(name) }
 // Anonymous returns what is said of the user without a name.
 func (b *Book) Anonymous() Account { return *b.account("") }
 
-// Roots returns the roots of all users whom the file names, that of anonymous first, those that have a name in them left
-// out, each once. It is for checks at the start and for the sandbox.
-func (b *Book) Roots() []string {
+// HasUsers reports whether the users file says something of users with a password.
+func (b *Book) HasUsers() bool {
 	f := b.file.Load()
-	names := append([]string{""}, f.names()...)
-	var roots []string
-	seen := map[string]bool{}
-	for _, name := range names {
-		root := b.account(name).Root
-		if root != "" && !seen[root] {
-			seen[root] = true
-			roots = append(roots, root)
+	return f.defaults != nil || len(f.users) > 0
+}
+
+// Roots returns the roots of all users whom the file names, that of anonymous first, each once. It is for checks at the start
+// and for the sandbox.
+func (b *Book) Roots() []string {
+	return b.roots(func(*Account) bool { return true })
+}
+
+// FixedRoots are those of Roots that do not have the user's name in them, and that of [defaults], if it does not.
+func (b *Book) FixedRoots() []string {
+	roots := b.roots(func(a *Account) bool { return !a.named })
+	if d := b.file.Load().defaults; d != nil && d.root != nil && !strings.Contains(*d.root, userMark) && !slices.Contains(roots, *d.root) {
+		roots = append(roots, *d.root)
+	}
+	return roots
+}
+
+func (b *Book) roots(wanted func(*Account) bool) (roots []string) {
+	for _, name := range append([]string{""}, b.file.Load().names()...) {
+		a := b.account(name)
+		if a.Root != "" && wanted(a) && !slices.Contains(roots, a.Root) {
+			roots = append(roots, a.Root)
 		}
 	}
 	return roots

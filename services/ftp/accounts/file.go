@@ -46,6 +46,7 @@ func (s *settings) apply(a *Account, name string) {
 	}
 	if s.root != nil {
 		a.Root = rootOf(*s.root, name)
+		a.named = strings.Contains(*s.root, userMark)
 		a.misfit = strings.Contains(a.Root, userMark)
 	}
 	if s.enabled != nil {

@@ -93,10 +93,10 @@ func TestFile(t *testing.T) {
 			rules:     []rule{{"/incoming/done", None}, {"/incoming", Create}, {"/", None}},
 		}},
 		{"bob b", b.Account("bob b"), Account{
-			Root: filepath.Join(dir, "homes/bob b"), Disabled: true, Permissions: Read, Quota: 1024, MaxFiles: 99, MaxSessions: 2,
+			Root: filepath.Join(dir, "homes/bob b"), named: true, Disabled: true, Permissions: Read, Quota: 1024, MaxFiles: 99, MaxSessions: 2,
 		}},
 		{"in no table", b.Account("carol"), Account{
-			Root: filepath.Join(dir, "homes/carol"), Permissions: Read, Quota: 1024, MaxFiles: 99, MaxSessions: 2,
+			Root: filepath.Join(dir, "homes/carol"), named: true, Permissions: Read, Quota: 1024, MaxFiles: 99, MaxSessions: 2,
 		}},
 		{"anonymous", b.Anonymous(), Account{Root: "/srv/pub", Permissions: Read, MaxFiles: 5, UploadBandwidth: 100}},
 	}
@@ -108,6 +108,12 @@ func TestFile(t *testing.T) {
 	want := []string{"/srv/pub", "/srv/alice", filepath.Join(dir, "homes/bob b")}
 	if got := b.Roots(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Roots() = %q, want %q", got, want)
+	}
+	if got := b.FixedRoots(); !reflect.DeepEqual(got, want[:2]) {
+		t.Errorf("FixedRoots() = %q, want %q", got, want[:2])
+	}
+	if !b.HasUsers() {
+		t.Error("HasUsers() = false")
 	}
 }
 
