@@ -8,6 +8,7 @@
 //	data.go       data connections, passive and active, in clear and under TLS
 //	files.go      the user's files, below an os.Root
 //	upload.go     uploads, which appear when they are complete
+//	users.go      who logs in, and what the files above know of them; package accounts knows the rest
 //	record.go     the records of logins and transfers
 //
 // The library never sees TLS, never dials and has no idea of limits: its data connections are ours, its control connection
@@ -53,7 +54,7 @@ func Plugin() plugins.Plugin {
 		Example: "gtwistd -n ftp\n" +
 			"gtwistd -n ftp --root public --port 2121\n" +
 			"gtwistd -n ftp --root incoming --writable --passive-ports 50000-50100\n" +
-			"gtwistd ftp --root /srv/files --auth users --anonymous off --writable --tls require --passive-ports 50000-50100 --public-ip 203.0.113.7",
+			"gtwistd ftp --root /srv/files --auth passwords --users users.toml --anonymous off --writable --tls require --passive-ports 50000-50100 --public-ip 203.0.113.7",
 		New: func() plugins.Maker { return newOptions() },
 	}
 }
@@ -177,7 +178,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 		s.close()
 		return nil, err
 	}
-	if o.writable && o.anonymous.on() && s.users == nil && !s.book.Anonymous().Disabled && s.book.Anonymous().Permissions&^accounts.Read != 0 {
+	if guest := s.book.Anonymous(); o.writable && o.anonymous.on() && s.users == nil && !guest.Disabled && guest.Permissions&^accounts.Read != 0 {
 		env.Log.WarnContext(ctx, "ANYBODY CAN WRITE: --writable lets anonymous clients change and delete files; --auth FILE lets only users do that", "root", s.path)
 	}
 	return s, nil
@@ -254,9 +255,10 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 	}
 	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
 	s.book, err = accounts.Open(accounts.Options{Path: o.users.abs, Users: users, Anonymous: anonymous, Log: s.log})
-	switch wrong := (*accounts.Error)(nil); {
-	case errors.As(err, &wrong):
-		return err // it names the file
+	wrong, isWrong := errors.AsType[*accounts.Error](err)
+	switch {
+	case isWrong:
+		return wrong // it names the file
 	case err != nil:
 		return fmt.Errorf("--users %q: %w", o.users.given, bare(err))
 	case s.users == nil && s.book.HasUsers():

@@ -408,11 +408,11 @@ func (c *session) loggedIn(name string, u *user, err error) {
 
 // refusedLogin says why somebody is not logged in.
 func refusedLogin(err error) *failure {
-	var banned *accounts.BannedError
+	banned, isBanned := errors.AsType[*accounts.BannedError](err)
 	switch {
 	case isDenied(err):
 		return &failure{530, "Login incorrect."}
-	case errors.As(err, &banned):
+	case isBanned:
 		return &failure{530, sentence(banned.Error())}
 	case errors.Is(err, errNoRoot):
 		return &failure{530, "Your directory is not there."}

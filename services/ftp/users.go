@@ -122,7 +122,7 @@ func (s *server) login(ctx context.Context, a attempt) (*user, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.env.Pool.Do(ctx, func() error { return s.settle(u, session.Root()) }); err != nil {
+	if err = s.env.Pool.Do(ctx, func() error { return s.settle(u, session.Root()) }); err != nil {
 		session.Close()
 		return nil, err
 	}
@@ -158,8 +158,8 @@ func (s *server) authenticate(ctx context.Context, a attempt) (*accounts.Session
 	if penalty.Ban > 0 {
 		s.log.WarnContext(ctx, "client banned", "client", a.client.String(), "user", a.name, "duration", penalty.Ban)
 	}
-	if err := penalty.Wait(ctx); err != nil {
-		return nil, err
+	if ended := penalty.Wait(ctx); ended != nil {
+		return nil, ended
 	}
 	return nil, err
 }
