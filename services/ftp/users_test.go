@@ -140,6 +140,44 @@ enabled = false
 		}
 	}
 	bob.put("STOR new2", "x")
+
+	// Who is kept out from now on can do nothing any more, and a root stays that of the login.
+	write(t, file, text+"[users.bob]\nenabled = false\n[users.alice.paths]\n\"/drop\" = [\"create\"]\n")
+	if err := reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_ = bob.pasv()
+	bob.do("RETR b.txt", "550 /b.txt: permission denied.")
+	enter(t, srv, "bob", password, "530").gone()
+	alice.do("MKD drop", "257")
+	_ = alice.pasv()
+	alice.do("LIST drop", "550")
+	alice.put("STOR drop/new", "x")
+	_ = alice.pasv()
+	alice.do("STOR drop/new", "550")
+	holds(t, "x", dir, "alice/drop/new")
+}
+
+// TestBandwidth says that a limit that a reload removes is gone in a transfer that has begun; with it this would take half an hour.
+func TestBandwidth(t *testing.T) {
+	dir := directory(t, map[string]string{"a": strings.Repeat("x", 1<<20)})
+	file := filepath.Join(t.TempDir(), "users.toml")
+	write(t, file, "[anonymous]\ndownload-bandwidth = 512\n")
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--users", file)
+	c := enter(t, srv, "anonymous", "x", "230")
+	data := c.pasv()
+	c.do("RETR a", "150")
+	if _, err := io.ReadFull(data, make([]byte, 512)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, "")
+	if err := srv.Service.(plugins.Reloader).Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(data); len(rest) != 1<<20-512 || err != nil {
+		t.Errorf("%d bytes, %v", len(rest), err)
+	}
+	c.want("226")
 }
 
 func TestBan(t *testing.T) {
