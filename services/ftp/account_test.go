@@ -2,7 +2,6 @@ package ftp
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,7 +13,20 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
+
+// everywhere are the same rights for all paths: to read, and perhaps to write.
+type everywhere struct{ write bool }
+
+func (everywhere) MayList(string) bool                   { return true }
+func (everywhere) MayStat(string) bool                   { return true }
+func (everywhere) MayDownload(string) bool               { return true }
+func (e everywhere) MayUpload(string, bool) bool         { return e.write }
+func (e everywhere) MaySetTime(string) bool              { return e.write }
+func (e everywhere) MayDelete(string) bool               { return e.write }
+func (e everywhere) MayMkdir(string) bool                { return e.write }
+func (e everywhere) MayRename(string, string, bool) bool { return e.write }
 
 // account is a user with a quota, of which one test has one session.
 type account struct {
@@ -36,11 +48,13 @@ func (a *account) Wait(_ context.Context, _ bool, n int) error {
 	return nil
 }
 
+func (a *account) Chunk(_ bool, most int) int { return min(most, 16<<10) }
+
 func (a *account) Begin(context.Context, int64) (reservation, error) { return &room{account: a}, nil }
 
 func (a *account) Mkdir(context.Context) error {
 	if a.left.Load() <= 0 {
-		return errors.New("full")
+		return accounts.ErrQuota
 	}
 	return nil
 }
@@ -58,7 +72,7 @@ type room struct {
 func (r *room) Reserve(offset, n int64) (int64, error) {
 	more := min(max(offset+n-r.taken, 0), r.left.Load())
 	if n > 0 && r.taken+more <= offset {
-		return 0, errors.New("full")
+		return 0, accounts.ErrQuota
 	}
 	r.left.Add(-more)
 	r.taken += more

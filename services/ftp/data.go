@@ -20,8 +20,6 @@ const (
 	sendChunk = 4 << 20
 	// copyBuffer is what is read of a connection or file at once, where the kernel does not copy.
 	copyBuffer = 256 << 10
-	// paced is the same for users whose bandwidth is limited.
-	paced = 16 << 10
 	// rateGrace is when a transfer's rate begins to matter.
 	rateGrace = 15 * time.Second
 )
@@ -245,6 +243,14 @@ func (d *dataConn) account(upload bool, n int64) error {
 	return d.fail(d.pace.Wait(d.session.ctx, upload, int(n)))
 }
 
+// chunk returns how many bytes are moved at once, at most so many; a reload may change it.
+func (d *dataConn) chunk(upload bool, most int) int {
+	if d.pace == nil {
+		return most
+	}
+	return d.pace.Chunk(upload, most)
+}
+
 // Read implements net.Conn.
 func (d *dataConn) Read(p []byte) (int, error) {
 	n, err := d.read(p)
@@ -333,15 +339,12 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 	if err := d.start(); err != nil {
 		return 0, err
 	}
-	chunk := int64(sendChunk)
-	if d.pace != nil {
-		chunk = paced
-	}
 	if d.secure != nil {
-		return d.encrypt(f, min(chunk, copyBuffer))
+		return d.encrypt(f)
 	}
 	var total int64
 	for {
+		chunk := int64(d.chunk(false, sendChunk))
 		part := io.LimitedReader{R: f, N: chunk}
 		n, err := d.wire.sendFile(&part)
 		total += n
@@ -355,12 +358,12 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 }
 
 // encrypt sends the rest of a file under TLS. The records of a buffer go to the system at once.
-func (d *dataConn) encrypt(f *os.File, size int64) (int64, error) {
+func (d *dataConn) encrypt(f *os.File) (int64, error) {
 	buf := d.session.srv.buffers.get()
 	defer d.session.srv.buffers.put(buf)
 	var total int64
 	for {
-		n, readErr := f.Read((*buf)[:size])
+		n, readErr := f.Read((*buf)[:d.chunk(false, copyBuffer)])
 		if n > 0 {
 			if err := d.wire.together(func() error {
 				_, err := d.secure.Write((*buf)[:n])
@@ -386,12 +389,9 @@ func (d *dataConn) encrypt(f *os.File, size int64) (int64, error) {
 func (d *dataConn) receive(w io.Writer) (int64, error) {
 	buf := d.session.srv.buffers.get()
 	defer d.session.srv.buffers.put(buf)
-	b := *buf
-	if d.pace != nil {
-		b = b[:paced]
-	}
 	var total int64
 	for {
+		b := (*buf)[:d.chunk(true, copyBuffer)]
 		n, err := d.fillUp(b)
 		if n > 0 {
 			written, writeErr := w.Write(b[:n])

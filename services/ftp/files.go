@@ -117,10 +117,7 @@ func notExist(rel string) error { return &fs.PathError{Op: "open", Path: rel, Er
 
 // isPrivate says whether a path leads to a file of the program, also by way of links. It makes blocking calls.
 func (f *files) isPrivate(rel string) bool {
-	private := f.session.srv.env.Private
-	if private == nil {
-		return false
-	}
+	private := f.session.srv.private
 	plain := filepath.Join(f.user.path, filepath.FromSlash(rel))
 	if private(plain) {
 		return true
@@ -337,7 +334,7 @@ func (f *files) entry(dir, at string, d fs.DirEntry, pattern string) *entry {
 	switch {
 	case err != nil, !info.IsDir() && !info.Mode().IsRegular():
 		return nil
-	case f.session.srv.env.Private != nil && f.session.srv.env.Private(at+name):
+	case f.session.srv.private(at + name):
 		return nil
 	}
 	return entryOf(name, info)
@@ -485,7 +482,7 @@ func (f *files) Mkdir(name string, _ fs.FileMode) error {
 		}
 		if q := f.user.storage; q != nil {
 			if err := q.Mkdir(f.session.ctx); err != nil {
-				return overQuota(err)
+				return err
 			}
 		}
 		err := f.user.root.Mkdir(rel, 0o777)

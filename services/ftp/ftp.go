@@ -8,6 +8,7 @@
 //	data.go       data connections, passive and active, in clear and under TLS
 //	files.go      the user's files, below an os.Root
 //	upload.go     uploads, which appear when they are complete
+//	users.go      who logs in, and what the files above know of them; package accounts knows the rest
 //	record.go     the records of logins and transfers
 //
 // The library never sees TLS, never dials and has no idea of limits: its data connections are ours, its control connection
@@ -16,17 +17,20 @@ package ftp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gtwistd/gtwistd/plugins"
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
 const (
@@ -50,7 +54,7 @@ func Plugin() plugins.Plugin {
 		Example: "gtwistd -n ftp\n" +
 			"gtwistd -n ftp --root public --port 2121\n" +
 			"gtwistd -n ftp --root incoming --writable --passive-ports 50000-50100\n" +
-			"gtwistd ftp --root /srv/files --auth users --anonymous off --writable --tls require --passive-ports 50000-50100 --public-ip 203.0.113.7",
+			"gtwistd ftp --root /srv/files --auth passwords --users users.toml --anonymous off --writable --tls require --passive-ports 50000-50100 --public-ip 203.0.113.7",
 		New: func() plugins.Maker { return newOptions() },
 	}
 }
@@ -70,6 +74,8 @@ type options struct {
 	anonymousName string
 	auth          filePath
 	passwordFile  filePath
+	users         filePath
+	guard         accounts.GuardOptions
 
 	passivePorts portRange
 	publicIP     publicIPs
@@ -85,6 +91,8 @@ func newOptions() *options {
 		root:          filePath{kind: "DIR", here: workingDirectory()},
 		auth:          filePath{kind: "FILE"},
 		passwordFile:  filePath{kind: "FILE"},
+		users:         filePath{kind: "FILE"},
+		guard:         accounts.DefaultGuard(),
 		xferlog:       filePath{kind: "FILE"},
 		upload:        uploadMode{choice{value: uploadAtomic, of: []string{uploadAtomic, uploadDirect}}},
 		anonymous:     choice{value: "on", of: []string{"on", "off"}},
@@ -144,6 +152,7 @@ func (o *options) userFlags(fs *pflag.FlagSet) {
 	fs.Var(&o.anonymous, "anonymous", "let people without an account in, who may read")
 	fs.StringVar(&o.anonymousName, "user-anonymous", o.anonymousName, "what they give as their `NAME`; ftp is always understood, too")
 	fs.Var(&o.auth, "auth", "let the users of this password file in; gtwistd hash-password NAME writes its lines")
+	fs.Var(&o.users, "users", "take the users' directories, rights, quotas and other limits from this file, in TOML; what it does not say is as the other options have it")
 	fs.Var(&o.passwordFile, "password-file", "the old name of --auth")
 	if err := fs.MarkHidden("password-file"); err != nil {
 		panic(err) // there is no such option
@@ -169,7 +178,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 		s.close()
 		return nil, err
 	}
-	if o.writable && o.anonymous.on() && s.users == nil {
+	if guest := s.book.Anonymous(); o.writable && o.anonymous.on() && s.users == nil && !guest.Disabled && guest.Permissions&^accounts.Read != 0 {
 		env.Log.WarnContext(ctx, "ANYBODY CAN WRITE: --writable lets anonymous clients change and delete files; --auth FILE lets only users do that", "root", s.path)
 	}
 	return s, nil
@@ -208,13 +217,16 @@ func maybeEndpoint(s string) bool {
 
 // open fills s, from what is most likely to be wrong to what others can see.
 func (o *options) open(ctx context.Context, s *server) (err error) {
-	if err := s.openRoot(o.root.path()); err != nil {
+	if s.root, s.path, err = openRoot(o.root.path()); err != nil {
 		return fmt.Errorf("--root %q: %w", o.root.name(), err)
 	}
 	if o.auth.given != "" {
 		if s.users, err = s.env.Users(o.auth.path()); err != nil {
 			return fmt.Errorf("--auth %q: %w", o.auth.given, err)
 		}
+	}
+	if err := o.openBook(ctx, s); err != nil {
+		return err
 	}
 	if err := o.publicIP.resolve(ctx); err != nil {
 		return err
@@ -228,6 +240,55 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 		return err
 	}
 	return o.bind(ctx, s)
+}
+
+// openBook reads the users file, if there is one, and looks for the directories in it.
+func (o *options) openBook(ctx context.Context, s *server) (err error) {
+	s.dir = filepath.Clean(o.root.path())
+	anonymous := accounts.Account{Root: s.dir, Permissions: accounts.Read}
+	users := anonymous
+	if o.writable {
+		users.Permissions = accounts.All
+		if s.users == nil {
+			anonymous.Permissions = accounts.All
+		}
+	}
+	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.abs, Users: users, Anonymous: anonymous, Log: s.log})
+	wrong, isWrong := errors.AsType[*accounts.Error](err)
+	switch {
+	case isWrong:
+		return wrong // it names the file
+	case err != nil:
+		return fmt.Errorf("--users %q: %w", o.users.given, bare(err))
+	case s.users == nil && s.book.HasUsers():
+		return &plugins.UsageError{Reason: fmt.Sprintf("--users %q: it has users, and nobody knows their passwords", o.users.given), Suggestion: "add --auth FILE"}
+	}
+	if o.users.given != "" {
+		if s.secret, err = filepath.EvalSymlinks(o.users.abs); err != nil {
+			return fmt.Errorf("--users %q: %w", o.users.given, bare(err))
+		}
+	}
+	return s.checkRoots(ctx, o.users.given)
+}
+
+// checkRoots fails if a directory is missing; one that has the user's name in it may be made later.
+func (s *server) checkRoots(ctx context.Context, file string) error {
+	fixed := s.book.FixedRoots()
+	for _, dir := range fixed {
+		if dir == s.dir {
+			continue
+		}
+		if err := isDirectory(dir); err != nil {
+			return fmt.Errorf("--users %q: root %q: %w", file, dir, err)
+		}
+	}
+	for _, dir := range s.book.Roots() {
+		if err := isDirectory(dir); err != nil && !slices.Contains(fixed, dir) {
+			s.log.WarnContext(ctx, "a user cannot log in", "root", dir, "error", err)
+		}
+	}
+	return nil
 }
 
 func (o *options) bind(ctx context.Context, s *server) error {
@@ -255,23 +316,29 @@ func (o *options) bind(ctx context.Context, s *server) error {
 	return nil
 }
 
-// openRoot opens the directory that is served.
-func (s *server) openRoot(dir string) error {
-	resolved, err := filepath.EvalSymlinks(dir)
+// openRoot opens a directory that is served; path is absolute, links resolved.
+func openRoot(dir string) (root *os.Root, path string, err error) {
+	path, err = filepath.EvalSymlinks(dir)
 	if err != nil {
-		return bare(err)
+		return nil, "", bare(err)
 	}
-	info, err := os.Stat(resolved)
+	if err := isDirectory(path); err != nil {
+		return nil, "", err
+	}
+	if root, err = os.OpenRoot(path); err != nil {
+		return nil, "", bare(err)
+	}
+	return root, path, nil
+}
+
+func isDirectory(dir string) error {
+	info, err := os.Stat(dir)
 	switch {
 	case err != nil:
 		return bare(err)
 	case !info.IsDir():
 		return plugins.Usagef("not a directory")
 	}
-	if s.root, err = os.OpenRoot(resolved); err != nil {
-		return bare(err)
-	}
-	s.path = resolved
 	return nil
 }
 

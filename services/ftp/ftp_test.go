@@ -47,6 +47,7 @@ func TestContract(t *testing.T) {
 			{"--min-rate", "fast"},
 			{"--xferlog="},
 			{"--auth", "a", "--password-file", "b"},
+			{"--users="},
 		},
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/ftp"
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
 const password = "correct-horse-battery"
@@ -34,7 +35,7 @@ func passwordFile(t *testing.T) string {
 func TestUsers(t *testing.T) {
 	users := passwordFile(t)
 	dir := directory(t, map[string]string{"a.txt": "abc"})
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--auth", users, "--writable")
+	srv := plugintest.Start(t, ftp.PluginWith(accounts.GuardOptions{}), "--listen", anyPort, "--root", dir, "--auth", users, "--writable")
 	in := func(name, password, want string) *raw {
 		t.Helper()
 		c := dial(t, srv.Addrs()[0])
@@ -80,7 +81,7 @@ func TestUsers(t *testing.T) {
 }
 
 func TestOnlyUsers(t *testing.T) {
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", t.TempDir(), "--password-file", passwordFile(t), "--anonymous", "off")
+	srv := plugintest.Start(t, ftp.PluginWith(accounts.GuardOptions{}), "--listen", anyPort, "--root", t.TempDir(), "--password-file", passwordFile(t), "--anonymous", "off")
 	c := dial(t, srv.Addrs()[0])
 	c.want("220")
 	c.do("USER anonymous", "331")

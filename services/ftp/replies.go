@@ -19,6 +19,7 @@ import (
 	ftpserver "github.com/fclairamb/ftpserverlib"
 
 	"github.com/gtwistd/gtwistd/plugins"
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
 // answerTimeout is how long a client may take to accept an answer.
@@ -343,7 +344,6 @@ func polite(code int, verb, line string) string {
 var (
 	errAborted    = errors.New("aborted by the client")
 	errConnection = errors.New("connection lost")
-	errQuota      = errors.New("quota exceeded")
 )
 
 // failureOf says what went wrong with what has that path; "" for what everybody knows. No error's own text is in it, as it
@@ -373,7 +373,9 @@ func (c *session) failureOf(path string, err error) *failure {
 		return f(522, "the data connection must resume the TLS session of the control connection")
 	case errors.Is(err, errTruncated), isNetwork(err):
 		return f(426, "data connection lost, transfer aborted")
-	case errors.Is(err, ftpserver.ErrStorageExceeded), errors.Is(err, errQuota):
+	case errors.Is(err, accounts.ErrTooLarge):
+		return f(552, accounts.ErrTooLarge.Error())
+	case isAny(err, ftpserver.ErrStorageExceeded, accounts.ErrQuota):
 		return f(552, "quota exceeded")
 	case isAny(err, syscall.ENOSPC, syscall.EDQUOT):
 		return f(452, "no room left")

@@ -19,6 +19,7 @@ import (
 	ftpserver "github.com/fclairamb/ftpserverlib"
 
 	"github.com/gtwistd/gtwistd/plugins"
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
 const (
@@ -41,16 +42,19 @@ type server struct {
 	publicIP publicIPs
 	ports    portRange
 	direct   bool // uploads are written in place
-	writable bool
 
 	anonymous     bool
 	anonymousName string
 	users         plugins.Users // nil without a password file
-	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, or what went wrong.
+	book          *accounts.Book
+	guard         *accounts.Guard
+	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, one of accounts, or what went wrong.
 	gate func(context.Context, attempt) (*user, error)
 
-	root    *os.Root
+	root    *os.Root       // of users for whom the users file has none
+	dir     string         // as the book calls root
 	path    string         // of root, absolute, links resolved
+	secret  string         // the users file, links resolved; empty if there is none
 	tls     *plugins.TLS   // nil without
 	xferlog io.WriteCloser // nil without
 
@@ -83,8 +87,8 @@ func newServer(env *plugins.Env, o *options) *server {
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
-		direct: o.upload.direct(), writable: o.writable,
-		anonymous: o.anonymous.on(), anonymousName: o.anonymousName,
+		direct:    o.upload.direct(),
+		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
@@ -124,6 +128,7 @@ func (s *server) Serve(ctx context.Context) error {
 	defer stop(nil)
 	var accepting, commands sync.WaitGroup
 	commands.Go(func() { stop(lib.Serve()) })
+	commands.Go(func() { s.book.Run(serving) })
 	for _, l := range s.listeners {
 		accepting.Go(func() { stop(s.acceptFrom(l)) })
 	}
@@ -153,6 +158,9 @@ func (s *server) stop(atOnce bool) {
 		if atOnce {
 			_ = c.raw.Close()
 		}
+		if !c.hasUser() {
+			c.cancel() // a login that failed may be held up for long
+		}
 		c.poke()
 	}
 }
@@ -165,6 +173,11 @@ func (s *server) acceptFrom(l net.Listener) error {
 			return fmt.Errorf("serve %s: %w", l.Addr(), err)
 		}
 		c := newSession(s, conn)
+		if err := s.guard.Banned(c.remote.Addr()); err != nil {
+			c.log.Debug("client refused", "reason", err) // the ban had its record
+			s.refuse(conn, err.Error())
+			continue
+		}
 		if reason := s.admit(c); reason != "" {
 			c.log.Info("client refused", "reason", reason)
 			s.refuse(conn, reason)
@@ -221,15 +234,18 @@ func (s *server) refuse(conn net.Conn, reason string) {
 	})
 }
 
-// Reload implements plugins.Reloader.
+// Reload implements plugins.Reloader. A file that is wrong leaves what it says as it was.
 func (s *server) Reload(ctx context.Context) error {
-	if s.users == nil {
-		return nil
+	var errs []error
+	if s.users != nil {
+		if err := s.users.Reload(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("--auth: %w", err))
+		}
 	}
-	if err := s.users.Reload(ctx); err != nil {
-		return fmt.Errorf("--auth: %w", err)
+	if err := s.env.Pool.Do(ctx, func() error { return s.book.Reload(ctx) }); err != nil {
+		errs = append(errs, fmt.Errorf("--users: %w", err))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Report implements plugins.Reporter.
@@ -238,11 +254,11 @@ func (s *server) Report() []slog.Attr {
 	sessions := len(s.sessions)
 	s.mu.Unlock()
 	attrs := []slog.Attr{slog.String("root", s.path)}
-	switch {
-	case s.anonymous && s.writable && s.users == nil:
-		attrs = append(attrs, slog.String("anonymous", "reads and writes"))
-	case s.anonymous:
-		attrs = append(attrs, slog.String("anonymous", "reads"))
+	if s.anonymous {
+		attrs = append(attrs, slog.String("anonymous", describe(s.book.Anonymous())))
+	}
+	if n := s.guard.Bans(); n > 0 {
+		attrs = append(attrs, slog.Int("bans", n))
 	}
 	if sessions > 0 {
 		attrs = append(attrs, slog.Int("sessions", sessions))
@@ -254,6 +270,24 @@ func (s *server) Report() []slog.Attr {
 		attrs = append(attrs, s.tls.Report()...)
 	}
 	return attrs
+}
+
+// describe says in a word or two what an account may do.
+func describe(a accounts.Account) string {
+	switch {
+	case a.Disabled:
+		return "off"
+	case a.Permissions == accounts.All:
+		return "reads and writes"
+	case a.Permissions == accounts.Read:
+		return "reads"
+	}
+	return a.Permissions.String()
+}
+
+// private says whether an absolute path, links resolved, is one of the program's own files.
+func (s *server) private(path string) bool {
+	return s.secret != "" && path == s.secret || s.env.Private != nil && s.env.Private(path)
 }
 
 // Accept implements net.Listener for the library.

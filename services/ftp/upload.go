@@ -1,7 +1,7 @@
 package ftp
 
 import (
-	"context"
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gtwistd/gtwistd/plugins"
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
 const (
@@ -144,15 +144,7 @@ func (u *upload) reserve(size int64) (err error) {
 		return nil
 	}
 	u.room, err = q.Begin(u.session.ctx, size)
-	return overQuota(err)
-}
-
-// overQuota says that an error is one of a quota, unless it is of another kind.
-func overQuota(err error) error {
-	if err == nil || isAny(err, plugins.ErrFull, context.Canceled) || isPathError(err) {
-		return err
-	}
-	return errors.Join(errQuota, err)
+	return err
 }
 
 // stored ends the counting: the file has that size now, -1 for none.
@@ -247,7 +239,7 @@ func (u *upload) prepare(info fs.FileInfo, offset int64) error {
 	}
 	if u.room != nil && offset > part.Size() { // of the copy
 		if n, err := u.room.Reserve(0, offset); err != nil || n < offset {
-			return errors.Join(errQuota, err, u.file.Truncate(0))
+			return errors.Join(cmp.Or(err, accounts.ErrQuota), u.file.Truncate(0))
 		}
 	}
 	u.at = offset
@@ -289,23 +281,23 @@ func (u *upload) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // Write implements io.Writer. What the quota has room for is written.
-func (u *upload) Write(p []byte) (int, error) {
-	var over error
-	if u.room != nil {
-		n, err := u.room.Reserve(u.at, int64(len(p)))
+func (u *upload) Write(p []byte) (total int, err error) {
+	for len(p) > 0 {
+		room := int64(len(p))
+		if u.room != nil {
+			if room, err = u.room.Reserve(u.at, room); err != nil {
+				return total, err
+			}
+		}
+		n, err := u.file.Write(p[:room])
+		total += n
+		u.at += int64(n)
 		if err != nil {
-			return 0, overQuota(err)
+			return total, err
 		}
-		if n < int64(len(p)) {
-			p, over = p[:n], errQuota
-		}
+		p = p[n:]
 	}
-	n, err := u.file.Write(p)
-	u.at += int64(n)
-	if err == nil {
-		err = over
-	}
-	return n, err
+	return total, nil
 }
 
 // Read implements io.Reader, which nobody does.

@@ -3,9 +3,12 @@ package ftp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
+
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
 // rights say what a user may do. Paths are as the user sees them, absolute. It is safe for concurrent use; the answers may
@@ -21,36 +24,11 @@ type rights interface {
 	MayRename(from, to string, over bool) bool // RNTO, over says that there is a file
 }
 
-// everywhere are the same rights for all paths: to read, and perhaps to write.
-type everywhere struct{ write bool }
-
-// MayList implements rights.
-func (everywhere) MayList(string) bool { return true }
-
-// MayStat implements rights.
-func (everywhere) MayStat(string) bool { return true }
-
-// MayDownload implements rights.
-func (everywhere) MayDownload(string) bool { return true }
-
-// MayUpload implements rights.
-func (e everywhere) MayUpload(string, bool) bool { return e.write }
-
-// MaySetTime implements rights.
-func (e everywhere) MaySetTime(string) bool { return e.write }
-
-// MayDelete implements rights.
-func (e everywhere) MayDelete(string) bool { return e.write }
-
-// MayMkdir implements rights.
-func (e everywhere) MayMkdir(string) bool { return e.write }
-
-// MayRename implements rights.
-func (e everywhere) MayRename(string, string, bool) bool { return e.write }
-
 // pace is a user's bandwidth: Wait returns when n bytes may be sent, or the next received after n. It is safe for concurrent use.
 type pace interface {
 	Wait(ctx context.Context, upload bool, n int) error
+	// Chunk returns how many bytes, at most so many, are moved between two calls of Wait.
+	Chunk(upload bool, most int) int
 }
 
 // storage is a user's quota. It is safe for concurrent use, a reservation is not.
@@ -89,25 +67,115 @@ type user struct {
 	leave     func()  // when the session has ended; nil if there is nothing to do
 }
 
-// errLogin says that there is no such user, or that the password is another. Nobody is told which.
-var errLogin = errors.New("wrong user or password")
+// member is an account as the files of a session need it.
+type member struct{ *accounts.Session }
+
+var (
+	_ rights  = member{}
+	_ pace    = member{}
+	_ storage = member{}
+)
+
+// Chunk implements pace.
+func (m member) Chunk(upload bool, most int) int {
+	if upload {
+		return m.UploadLimit().Chunk(most)
+	}
+	return m.DownloadLimit().Chunk(most)
+}
+
+// Begin implements storage.
+func (m member) Begin(ctx context.Context, size int64) (reservation, error) {
+	u, err := m.Upload(ctx, size)
+	if err != nil {
+		return nil, err // not a reservation that is a nil *Upload
+	}
+	return u, nil
+}
+
+var (
+	// errLogin says that there is no such user, or that the password is another. Nobody is told which.
+	errLogin = errors.New("wrong user or password")
+	// errNoRoot says that the directory of a user whose password was right cannot be opened.
+	errNoRoot = errors.New("the user's directory cannot be opened")
+)
+
+// isDenied says whether the client is told no more than of a wrong password.
+func isDenied(err error) bool {
+	return isAny(err, errLogin, accounts.ErrDisabled, accounts.ErrNetwork, accounts.ErrName)
+}
 
 // login is the gate for anonymous users and those of a password file.
 func (s *server) login(ctx context.Context, a attempt) (*user, error) {
-	if s.isAnonymous(a.name) {
-		return &user{name: anonymousName, anonymous: true, root: s.root, path: s.path, rights: everywhere{s.writable && s.users == nil}}, nil
+	u := &user{name: a.name}
+	var session *accounts.Session
+	var err error
+	switch {
+	case s.isAnonymous(a.name):
+		u.name, u.anonymous = anonymousName, true
+		session, err = s.book.LoginAnonymous(a.client)
+	case s.users == nil:
+		err = errLogin
+	default:
+		session, err = s.authenticate(ctx, a)
 	}
-	if s.users == nil {
-		return nil, errLogin
+	if err != nil {
+		return nil, err
+	}
+	if err = s.env.Pool.Do(ctx, func() error { return s.settle(u, session.Root()) }); err != nil {
+		session.Close()
+		return nil, err
+	}
+	m := member{session}
+	u.rights, u.pace, u.storage = m, m, m
+	u.leave = func() {
+		_ = u.root.Close()
+		session.Close()
+	}
+	return u, nil
+}
+
+// authenticate checks the password, and whether the user may come at all: who may not is held up like one with a wrong
+// password, so that neither the answer nor the time it takes says that it was right.
+func (s *server) authenticate(ctx context.Context, a attempt) (*accounts.Session, error) {
+	try, err := s.guard.Try(ctx, a.client, a.name)
+	if err != nil {
+		return nil, err
 	}
 	right, err := s.users.Verify(ctx, a.name, a.password)
-	switch {
-	case err != nil:
+	if err != nil {
+		try.Abandon()
 		return nil, err
-	case !right:
-		return nil, errLogin
 	}
-	return &user{name: a.name, root: s.root, path: s.path, rights: everywhere{s.writable}}, nil
+	var session *accounts.Session
+	if err = errLogin; right {
+		session, err = s.book.Login(a.name, a.client)
+	}
+	penalty := try.Done(!isDenied(err))
+	if err == nil {
+		return session, nil
+	}
+	if penalty.Ban > 0 {
+		s.log.WarnContext(ctx, "client banned", "client", a.client.String(), "user", a.name, "duration", penalty.Ban)
+	}
+	if ended := penalty.Wait(ctx); ended != nil {
+		return nil, ended
+	}
+	return nil, err
+}
+
+// settle opens the user's root. That of the command line has been open since the start, perhaps from before a --chroot.
+func (s *server) settle(u *user, dir string) (err error) {
+	if dir == s.dir {
+		u.path = s.path
+		u.root, err = s.root.OpenRoot(".")
+	} else {
+		u.root, u.path, err = openRoot(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
+	}
+	return nil
 }
 
 func (s *server) isAnonymous(name string) bool {

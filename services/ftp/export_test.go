@@ -1,0 +1,17 @@
+package ftp
+
+import (
+	"github.com/gtwistd/gtwistd/plugins"
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
+)
+
+// PluginWith is the plugin with another answer to failed logins.
+func PluginWith(guard accounts.GuardOptions) plugins.Plugin {
+	p := Plugin()
+	p.New = func() plugins.Maker {
+		o := newOptions()
+		o.guard = guard
+		return o
+	}
+	return p
+}
