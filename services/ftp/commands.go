@@ -435,8 +435,8 @@ func (c *session) passiveAddr() netip.Addr {
 	if !addr.IsValid() {
 		addr = c.local.Addr()
 	}
-	if !addr.Is4() {
-		return netip.Addr{}
+	if !addr.Is4() || !c.remote.Addr().Unmap().Is4() {
+		return netip.Addr{} // whoever came over IPv6 would come to the data connection as somebody else
 	}
 	return addr
 }

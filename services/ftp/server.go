@@ -229,7 +229,7 @@ func (s *server) refuse(conn net.Conn, reason string) {
 	s.refusals.Go(func() {
 		defer func() { <-s.refusing }()
 		_ = conn.SetDeadline(time.Now().Add(refusalTimeout))
-		_, _ = fmt.Fprintf(conn, "421 %s.\r\n", sentence(reason))
+		_, _ = fmt.Fprintf(conn, "421 %s\r\n", sentence(reason))
 		_ = conn.Close()
 	})
 }
