@@ -9,13 +9,14 @@ import (
 
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/services/echo"
+	"github.com/gtwistd/gtwistd/services/ftp"
 	"github.com/gtwistd/gtwistd/services/web"
 )
 
 // testProgram parses command lines like the real one, with output to the null device.
 func testProgram(t *testing.T) *program {
 	t.Helper()
-	registry, err := newRegistry([]plugins.Plugin{web.Plugin(), web.SecurePlugin(), echo.Plugin()})
+	registry, err := newRegistry([]plugins.Plugin{web.Plugin(), web.SecurePlugin(), ftp.Plugin(), echo.Plugin()})
 	if err != nil {
 		t.Fatal(err)
 	}
