@@ -423,11 +423,6 @@ func isNetwork(err error) bool {
 		errors.As(err, new(tls.RecordHeaderError)) || errors.As(err, new(tls.AlertError))
 }
 
-func isPathError(err error) bool {
-	var p *fs.PathError
-	return errors.As(err, &p)
-}
-
 // bare removes the operation and the path that the caller knows.
 func bare(err error) error {
 	var p *fs.PathError
