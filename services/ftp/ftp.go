@@ -89,7 +89,7 @@ type options struct {
 func newOptions() *options {
 	return &options{
 		root:          filePath{kind: "DIR", here: workingDirectory()},
-		auth:          filePath{kind: "FILE"},
+		auth:          filePath{kind: "FILE", word: "file:"},
 		passwordFile:  filePath{kind: "FILE"},
 		users:         filePath{kind: "FILE"},
 		guard:         accounts.DefaultGuard(),

@@ -35,7 +35,7 @@ func passwordFile(t *testing.T) string {
 func TestUsers(t *testing.T) {
 	users := passwordFile(t)
 	dir := directory(t, map[string]string{"a.txt": "abc"})
-	srv := plugintest.Start(t, ftp.PluginWith(accounts.GuardOptions{}), "--listen", anyPort, "--root", dir, "--auth", users, "--writable")
+	srv := plugintest.Start(t, ftp.PluginWith(accounts.GuardOptions{}), "--listen", anyPort, "--root", dir, "--auth", "file:"+users, "--writable")
 	in := func(name, password, want string) *raw {
 		t.Helper()
 		c := dial(t, srv.Addrs()[0])

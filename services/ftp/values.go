@@ -55,12 +55,13 @@ type filePath struct {
 	given string // as typed, for messages
 	kind  string // how help calls the value
 	here  string // what no path at all means
+	word  string // what may stand before the path, as in twistd
 	abs   string
 }
 
 // Set implements pflag.Value.
 func (p *filePath) Set(s string) error {
-	if s == "" {
+	if s = strings.TrimPrefix(s, p.word); s == "" {
 		return errors.New("empty")
 	}
 	abs, err := filepath.Abs(s)
