@@ -3,6 +3,8 @@ package plugins
 import (
 	"errors"
 	"math"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 var (
 	_ pflag.Value = (*Size)(nil)
 	_ pflag.Value = (*Duration)(nil)
+	_ pflag.Value = (*Path)(nil)
 )
 
 // Size is a flag value in bytes, zero or more: "500", "64K", "1GiB"; K, M, G and T are powers of 1024. Where it is a limit,
@@ -106,4 +109,69 @@ func ValueError(f *pflag.Flag, err error) error {
 		err = inner
 	}
 	return err
+}
+
+// Path is a flag value: the path of a file, relative to the directory that was current when it was set, since the program may
+// change its directory afterwards. The zero value is no path.
+type Path struct {
+	// Kind is how help calls the value: "FILE".
+	Kind string
+	// Given is the path or word as it was typed, for messages; "" if none was.
+	Given string
+	// Words are values that are not paths, in any case.
+	Words []string
+	// Prefix may stand before a path and means nothing.
+	Prefix string
+
+	here string // what no path at all means
+	abs  string
+}
+
+// PathHere returns a path that means the current directory until it is set. Without a name for that it is ".", and opening
+// it says why.
+func PathHere(kind string) Path {
+	dir, err := filepath.Abs(".")
+	if err != nil {
+		dir = "."
+	}
+	return Path{Kind: kind, here: dir}
+}
+
+// Set implements pflag.Value.
+func (p *Path) Set(s string) error {
+	if s = strings.TrimPrefix(s, p.Prefix); s == "" {
+		return errors.New("no path")
+	}
+	if i := slices.IndexFunc(p.Words, func(word string) bool { return strings.EqualFold(word, s) }); i >= 0 {
+		p.Given, p.abs = p.Words[i], ""
+		return nil
+	}
+	abs, err := filepath.Abs(s)
+	if err != nil {
+		return err
+	}
+	p.Given, p.abs = s, abs
+	return nil
+}
+
+// String implements pflag.Value.
+func (p *Path) String() string { return p.Given }
+
+// Type implements pflag.Value.
+func (p *Path) Type() string { return p.Kind }
+
+// Abs returns the absolute path. Without one it is the current directory of PathHere, and "" otherwise.
+func (p *Path) Abs() string {
+	if p.abs == "" {
+		return p.here
+	}
+	return p.abs
+}
+
+// Name is how messages call the path.
+func (p *Path) Name() string {
+	if p.Given == "" {
+		return p.here
+	}
+	return p.Given
 }

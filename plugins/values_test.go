@@ -1,6 +1,7 @@
 package plugins_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -71,5 +72,40 @@ func TestDuration(t *testing.T) {
 		if err == nil && d.String() != c.out {
 			t.Errorf("Duration(%q).String() = %q, want %q", c.in, d.String(), c.out)
 		}
+	}
+}
+
+// TestPath says that a path stays the same when the program changes its directory.
+func TestPath(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	here, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, set, given, abs string
+	}{
+		{"relative", "a/b", "a/b", filepath.Join(here, "a", "b")},
+		{"word", "OFF", "off", ""},
+		{"a file called like a word", "./off", "./off", filepath.Join(here, "off")},
+		{"prefix", "file:a", "a", filepath.Join(here, "a")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := plugins.Path{Words: []string{"off"}, Prefix: "file:"}
+			if err := p.Set(tt.set); err != nil {
+				t.Fatal(err)
+			}
+			if p.String() != tt.given || p.Abs() != tt.abs {
+				t.Errorf("Set(%q) makes it %q, %q, want %q, %q", tt.set, p.String(), p.Abs(), tt.given, tt.abs)
+			}
+		})
+	}
+	p := plugins.PathHere("DIR")
+	if p.Abs() != here || p.Name() != here || p.Given != "" {
+		t.Errorf("PathHere is %q, called %q, given %q", p.Abs(), p.Name(), p.Given)
+	}
+	if err := p.Set(""); err == nil {
+		t.Error("an empty path is taken")
 	}
 }

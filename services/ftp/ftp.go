@@ -66,15 +66,15 @@ type options struct {
 	portGiven *pflag.Flag
 	listen    []string
 
-	root     filePath
+	root     plugins.Path
 	writable bool
 	upload   uploadMode
 
 	anonymous     choice
 	anonymousName string
-	auth          filePath
-	passwordFile  filePath
-	users         filePath
+	auth          plugins.Path
+	passwordFile  plugins.Path
+	users         plugins.Path
 	guard         accounts.GuardOptions
 
 	passivePorts portRange
@@ -83,17 +83,17 @@ type options struct {
 	tls    tlsOptions
 	limits limits
 
-	xferlog filePath
+	xferlog plugins.Path
 }
 
 func newOptions() *options {
 	return &options{
-		root:          filePath{kind: "DIR", here: workingDirectory()},
-		auth:          filePath{kind: "FILE", word: "file:"},
-		passwordFile:  filePath{kind: "FILE"},
-		users:         filePath{kind: "FILE"},
+		root:          plugins.PathHere("DIR"),
+		auth:          plugins.Path{Kind: "FILE", Prefix: "file:"},
+		passwordFile:  plugins.Path{Kind: "FILE"},
+		users:         plugins.Path{Kind: "FILE"},
 		guard:         accounts.DefaultGuard(),
-		xferlog:       filePath{kind: "FILE"},
+		xferlog:       plugins.Path{Kind: "FILE"},
 		upload:        uploadMode{choice{value: uploadAtomic, of: []string{uploadAtomic, uploadDirect}}},
 		anonymous:     choice{value: "on", of: []string{"on", "off"}},
 		anonymousName: anonymousName,
@@ -188,13 +188,13 @@ func (o *options) check() error {
 	switch {
 	case o.portGiven != nil && o.portGiven.Changed && !maybeEndpoint(o.port):
 		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: not a port", o.port), Suggestion: "give a number such as " + defaultPort + "; 0 takes a free one"}
-	case o.auth.given != "" && o.passwordFile.given != "":
+	case o.auth.Given != "" && o.passwordFile.Given != "":
 		return plugins.Usagef("--password-file is the old name of --auth: give one of them")
-	case o.auth.given == "":
+	case o.auth.Given == "":
 		o.auth = o.passwordFile
 	}
 	switch {
-	case !o.anonymous.on() && o.auth.given == "":
+	case !o.anonymous.on() && o.auth.Given == "":
 		return &plugins.UsageError{Reason: "--anonymous off: nobody could log in", Suggestion: "add --auth FILE"}
 	case o.anonymousName == "" || strings.ContainsAny(o.anonymousName, "\r\n\x00"):
 		return plugins.Usagef("--user-anonymous %q: not a name", o.anonymousName)
@@ -217,12 +217,12 @@ func maybeEndpoint(s string) bool {
 
 // open fills s, from what is most likely to be wrong to what others can see.
 func (o *options) open(ctx context.Context, s *server) (err error) {
-	if s.root, s.path, err = openRoot(o.root.path()); err != nil {
-		return fmt.Errorf("--root %q: %w", o.root.name(), err)
+	if s.root, s.path, err = openRoot(o.root.Abs()); err != nil {
+		return fmt.Errorf("--root %q: %w", o.root.Name(), err)
 	}
-	if o.auth.given != "" {
-		if s.users, err = s.env.Users(o.auth.path()); err != nil {
-			return fmt.Errorf("--auth %q: %w", o.auth.given, err)
+	if o.auth.Given != "" {
+		if s.users, err = s.env.Users(o.auth.Abs()); err != nil {
+			return fmt.Errorf("--auth %q: %w", o.auth.Given, err)
 		}
 	}
 	if err := o.openBook(ctx, s); err != nil {
@@ -231,9 +231,9 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 	if err := o.publicIP.resolve(ctx); err != nil {
 		return err
 	}
-	if o.xferlog.given != "" {
-		if s.xferlog, err = s.env.AccessLog(o.xferlog.path()); err != nil {
-			return fmt.Errorf("--xferlog %q: %w", o.xferlog.given, err)
+	if o.xferlog.Given != "" {
+		if s.xferlog, err = s.env.AccessLog(o.xferlog.Abs()); err != nil {
+			return fmt.Errorf("--xferlog %q: %w", o.xferlog.Given, err)
 		}
 	}
 	if s.tls, err = o.tls.make(ctx, s.env); err != nil {
@@ -244,7 +244,7 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 
 // openBook reads the users file, if there is one, and looks for the directories in it.
 func (o *options) openBook(ctx context.Context, s *server) (err error) {
-	s.dir = filepath.Clean(o.root.path())
+	s.dir = filepath.Clean(o.root.Abs())
 	anonymous := accounts.Account{Root: s.dir, Permissions: accounts.Read}
 	users := anonymous
 	if o.writable {
@@ -254,22 +254,22 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 		}
 	}
 	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
-	s.book, err = accounts.Open(accounts.Options{Path: o.users.abs, Users: users, Anonymous: anonymous, Log: s.log})
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Log: s.log})
 	wrong, isWrong := errors.AsType[*accounts.Error](err)
 	switch {
 	case isWrong:
 		return wrong // it names the file
 	case err != nil:
-		return fmt.Errorf("--users %q: %w", o.users.given, bare(err))
+		return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
 	case s.users == nil && s.book.HasUsers():
-		return &plugins.UsageError{Reason: fmt.Sprintf("--users %q: it has users, and nobody knows their passwords", o.users.given), Suggestion: "add --auth FILE"}
+		return &plugins.UsageError{Reason: fmt.Sprintf("--users %q: it has users, and nobody knows their passwords", o.users.Given), Suggestion: "add --auth FILE"}
 	}
-	if o.users.given != "" {
-		if s.secret, err = filepath.EvalSymlinks(o.users.abs); err != nil {
-			return fmt.Errorf("--users %q: %w", o.users.given, bare(err))
+	if o.users.Given != "" {
+		if s.secret, err = filepath.EvalSymlinks(o.users.Abs()); err != nil {
+			return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
 		}
 	}
-	return s.checkRoots(ctx, o.users.given)
+	return s.checkRoots(ctx, o.users.Given)
 }
 
 // checkRoots fails if a directory is missing; one that has the user's name in it may be made later.

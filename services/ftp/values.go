@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,58 +48,6 @@ const (
 type uploadMode struct{ choice }
 
 func (m *uploadMode) direct() bool { return m.value == uploadDirect }
-
-// filePath is a flag value: the path of a file, relative to the directory that was current when the flag was set.
-type filePath struct {
-	given string // as typed, for messages
-	kind  string // how help calls the value
-	here  string // what no path at all means
-	word  string // what may stand before the path, as in twistd
-	abs   string
-}
-
-// Set implements pflag.Value.
-func (p *filePath) Set(s string) error {
-	if s = strings.TrimPrefix(s, p.word); s == "" {
-		return errors.New("empty")
-	}
-	abs, err := filepath.Abs(s)
-	if err != nil {
-		return err
-	}
-	p.given, p.abs = s, abs
-	return nil
-}
-
-// String implements pflag.Value.
-func (p *filePath) String() string { return p.given }
-
-// Type implements pflag.Value.
-func (p *filePath) Type() string { return p.kind }
-
-func (p *filePath) path() string {
-	if p.abs == "" {
-		return p.here
-	}
-	return p.abs
-}
-
-// name is how messages call the path.
-func (p *filePath) name() string {
-	if p.given == "" {
-		return p.here
-	}
-	return p.given
-}
-
-// workingDirectory returns "." if the directory has no name any more; opening it then says why.
-func workingDirectory() string {
-	dir, err := filepath.Abs(".")
-	if err != nil {
-		return "."
-	}
-	return dir
-}
 
 // portRange is a flag value: ports from low to high. The zero value is any port.
 type portRange struct{ low, high int }

@@ -17,7 +17,7 @@ import (
 
 // common are the options that every mount has, whatever its kind.
 type common struct {
-	auth    filePath
+	auth    plugins.Path
 	realm   realm
 	rate    requestRate
 	headers headerList
@@ -39,7 +39,7 @@ func (c *common) flags(fs *pflag.FlagSet) {
 }
 
 func (c *common) accessFlags(fs *pflag.FlagSet) {
-	c.auth = filePath{kind: "FILE"}
+	c.auth = plugins.Path{Kind: "FILE"}
 	fs.Var(&c.auth, "auth", "admit only the users of this password file; gtwistd hash-password NAME writes its lines")
 	fs.Var(&c.realm, "auth-realm", "what browsers show when they ask for the password (default "+defaultRealm+")")
 	fs.Var(&c.rate, "rate-limit", "answer 429 to a client with more than N requests a second (N/s), minute (N/m) or hour (N/h); BURST may come at once, as many as N if it is not said (default no limit)")
@@ -70,7 +70,7 @@ const exposed = "Accept-Ranges, Content-Encoding, Content-Length, Content-Range,
 
 // plain says whether an answer depends on nothing but what was asked for, so that it can come from memory.
 func (c *common) plain() bool {
-	return c.auth.given == "" && c.rate.count == 0 && (len(c.origins) == 0 || slices.Contains(c.origins, anyOrigin))
+	return c.auth.Given == "" && c.rate.count == 0 && (len(c.origins) == 0 || slices.Contains(c.origins, anyOrigin))
 }
 
 // wrap puts around a handler what the options say. users is nil if there is no password file.
@@ -99,18 +99,18 @@ func (c *common) wrap(next http.Handler, header http.Header, users plugins.Users
 
 // users opens the password file, if there is one.
 func (c *common) users(spec *mountSpec, env *plugins.Env) (plugins.Users, error) {
-	if c.auth.given == "" {
+	if c.auth.Given == "" {
 		if c.realm != "" {
 			return nil, &plugins.UsageError{Reason: spec.about("auth-realm") + ": nobody is asked for a password", Suggestion: "name a password file with auth"}
 		}
 		return nil, nil
 	}
-	users, err := env.Users(c.auth.path())
+	users, err := env.Users(c.auth.Abs())
 	if path, ok := err.(*fs.PathError); ok { // of an error around one the words would be lost
 		err = path.Err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %q: %w", spec.about("auth"), c.auth.given, err)
+		return nil, fmt.Errorf("%s %q: %w", spec.about("auth"), c.auth.Given, err)
 	}
 	return users, nil
 }

@@ -68,7 +68,7 @@ type options struct {
 	port        string
 	portGiven   *pflag.Flag // tells an empty port from none
 	listen      []string
-	path        filePath
+	path        plugins.Path
 	mounts      mountList
 	routePrefix string
 
@@ -80,7 +80,7 @@ type options struct {
 	tls    tlsOptions
 	guards guards
 
-	accessLog    filePath
+	accessLog    plugins.Path
 	accessFormat recordFormat
 	qr, open     bool
 	live         bool
@@ -107,7 +107,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 }
 
 func (o *options) logFlags(fs *pflag.FlagSet) {
-	o.accessLog = filePath{kind: "FILE|log|off", given: accessLogOwn, words: []string{accessLogOwn, accessLogOff}}
+	o.accessLog = plugins.Path{Kind: "FILE|log|off", Given: accessLogOwn, Words: []string{accessLogOwn, accessLogOff}}
 	fs.Var(&o.accessLog, "access-log", "where a record of each request goes: to a file, to the program's own log (log) or nowhere (off)")
 	fs.Var(&o.accessFormat, "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
 }
@@ -134,7 +134,7 @@ func (o *options) listenFlags(fs *pflag.FlagSet) {
 }
 
 func (o *options) siteFlags(fs *pflag.FlagSet) {
-	o.path = filePath{kind: "DIR|FILE", here: workingDirectory()}
+	o.path = plugins.PathHere("DIR|FILE")
 	fs.Var(&o.path, "path", "serve the files below a directory, or a single file (default the current directory, without --mount)")
 	o.mounts.kinds = o.kinds
 	fs.Var(&o.mounts, "mount", "serve something else at a path, such as /api=proxy:http://127.0.0.1:9000; repeatable. Kinds: "+
@@ -211,8 +211,8 @@ func (o *options) openSite(ctx context.Context, s *site) (err error) {
 // makeMounts makes what the command line mounts; without a word about it, that is the current directory.
 func (o *options) makeMounts(ctx context.Context, s *site) error {
 	specs := o.mounts.list
-	if o.path.given != "" || len(specs) == 0 {
-		root := mountSpec{kind: "static", arg: o.path.path(), typed: o.path.name()}
+	if o.path.Given != "" || len(specs) == 0 {
+		root := mountSpec{kind: "static", arg: o.path.Abs(), typed: o.path.Name()}
 		specs = append([]mountSpec{root}, specs...)
 	}
 	if err := o.checkStatic(specs); err != nil {
@@ -346,16 +346,16 @@ func (o *options) bindMain(ctx context.Context, s *site) error {
 func (o *options) openAccessLog(env *plugins.Env) (*accessLog, error) {
 	var w io.WriteCloser
 	var err error
-	switch o.accessLog.given {
+	switch o.accessLog.Given {
 	case accessLogOff:
 		return nil, nil
 	case accessLogOwn:
 		w, err = env.AccessLog("")
 	default:
-		w, err = env.AccessLog(o.accessLog.path())
+		w, err = env.AccessLog(o.accessLog.Abs())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--access-log %q: %w", o.accessLog.given, err)
+		return nil, fmt.Errorf("--access-log %q: %w", o.accessLog.Given, err)
 	}
 	return newAccessLog(w, o.accessFormat), nil
 }
