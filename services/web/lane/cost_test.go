@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/web/lane"
 )
 
@@ -185,9 +186,7 @@ const exchanges = 200
 
 // A request costs three system calls: one that reads it, one that writes the answer, and one that finds nothing more to read.
 func TestSystemCalls(t *testing.T) {
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("strace is missing: install the package strace")
-	}
+	plugintest.NeedTool(t, "strace", "strace")
 	trace := filepath.Join(t.TempDir(), "trace")
 	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-yy", "-o", trace, os.Args[0], "-test.run=^TestExchanges$", "-test.v")
 	cmd.Env = append(os.Environ(), exchangesVariable+"=1", "GORACE=atexit_sleep_ms=0")
