@@ -34,9 +34,10 @@ var imports = []struct {
 	{"plugins", nil, nil},
 	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd"}, nil},
 
-	// A service knows the vocabulary and its own parts.
+	// A service knows the vocabulary and its own parts. Two of them send files.
 	{"services/web", []string{"plugins", "services/web/*"}, []string{"plugins/plugintest"}},
-	{"services/ftp", []string{"plugins", "services/ftp/*"}, []string{"plugins/plugintest"}},
+	{"services/web/lane", []string{"internal/cork"}, []string{"plugins/plugintest"}},
+	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork"}, []string{"plugins/plugintest"}},
 	{"services/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 	{"services/*/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 

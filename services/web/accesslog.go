@@ -88,9 +88,9 @@ func newAccessLog(w io.WriteCloser, format recordFormat) *accessLog {
 }
 
 // write writes one record with one Write. An error is the writer's to report.
-func (a *accessLog) write(r record) {
+func (a *accessLog) write(r *record) {
 	b := a.buffers.Get().(*[]byte)
-	*b = a.appendRecord((*b)[:0], &r)
+	*b = a.appendRecord((*b)[:0], r)
 	_, _ = a.w.Write(*b)
 	if cap(*b) <= keptBuffer {
 		a.buffers.Put(b)
@@ -123,15 +123,15 @@ func appendCombined(b []byte, at string, r *record) []byte {
 	b = append(b, at...)
 	b = append(b, `] "`...)
 	b = appendRequestLine(b, r)
-	b = append(b, `" `...)
-	b = strconv.AppendInt(b, int64(r.status), 10)
+	b = append(b, '"', ' ')
+	b = append3(b, r.status)
 	b = append(b, ' ')
 	if r.sent == 0 {
 		b = append(b, '-')
 	} else {
 		b = strconv.AppendInt(b, r.sent, 10)
 	}
-	b = append(b, ` "`...)
+	b = append(b, ' ', '"')
 	b = appendEscaped(b, orDash(r.referer))
 	b = append(b, `" "`...)
 	b = appendEscaped(b, orDash(r.agent))
@@ -141,11 +141,11 @@ func appendCombined(b []byte, at string, r *record) []byte {
 // appendRequestLine writes what has come of it: nothing is a dash.
 func appendRequestLine(b []byte, r *record) []byte {
 	b = appendEscaped(b, orDash(r.method))
-	for _, word := range []string{r.uri, r.proto} {
-		if word != "" {
-			b = append(b, ' ')
-			b = appendEscaped(b, word)
-		}
+	if r.uri != "" {
+		b = appendEscaped(append(b, ' '), r.uri)
+	}
+	if r.proto != "" {
+		b = appendEscaped(append(b, ' '), r.proto)
 	}
 	return b
 }
@@ -155,12 +155,17 @@ func appendClient(b []byte, client netip.Addr) []byte {
 	if !client.IsValid() {
 		return append(b, '-')
 	}
-	return client.WithZone("").AppendTo(b)
+	if client.Is6() {
+		client = client.WithZone("")
+	}
+	return client.AppendTo(b)
 }
 
 // appendUser also escapes spaces: the name stands without quotes.
 func appendUser(b []byte, name string) []byte {
-	name = orDash(name)
+	if name == "" {
+		return append(b, '-')
+	}
 	for {
 		word, rest, more := strings.Cut(name, " ")
 		b = appendEscaped(b, word)
@@ -193,12 +198,20 @@ const hexDigits = "0123456789ABCDEF"
 // field or a record, or do something to a terminal.
 func plain(s string) int {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+		if odd[s[i]] {
 			return i
 		}
 	}
 	return len(s)
 }
+
+// odd are the bytes that are not plain.
+var odd = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c < ' ' || c >= 0x7f || c == '"' || c == '\\'
+	}
+	return t
+}()
 
 // appendEscaped writes \xNN for each byte that is not plain.
 func appendEscaped(b []byte, s string) []byte {
@@ -229,7 +242,7 @@ func appendJSON(b []byte, at string, r *record) []byte {
 	b = appendMember(b, "proto", r.proto)
 	b = appendMember(b, "host", r.host)
 	b = append(b, `,"status":`...)
-	b = strconv.AppendInt(b, int64(r.status), 10)
+	b = append3(b, r.status)
 	b = append(b, `,"bytes":`...)
 	b = strconv.AppendInt(b, r.sent, 10)
 	b = append(b, `,"duration_ms":`...)

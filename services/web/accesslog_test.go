@@ -61,7 +61,7 @@ func TestRecord(t *testing.T) {
 				a := newAccessLog(&out, format)
 				r := plainRecord()
 				tt.change(&r)
-				a.write(r)
+				a.write(&r)
 				if got := out.String(); got != want+"\n" {
 					t.Errorf("record = %s, want %s", got, want)
 				}
@@ -83,7 +83,7 @@ func TestRecordTimeGoesOn(t *testing.T) {
 		r.end = time.Date(2026, 11, 20, 23, 59, 59, 0, time.UTC)
 		for _, want := range texts {
 			out.Reset()
-			a.write(r)
+			a.write(&r)
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("record %s, want %s in it", out.String(), want)
 			}
@@ -136,7 +136,7 @@ func FuzzRecord(f *testing.F) {
 		var out memory
 		a := newAccessLog(&out, formatCombined)
 		r := record{user: user, uri: uri, agent: agent}
-		a.write(r)
+		a.write(&r)
 		line := out.String()
 		outside := func(c rune) bool { return c < ' ' || c > '~' }
 		if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), outside) || !strings.HasSuffix(line, "\n") {
@@ -147,7 +147,7 @@ func FuzzRecord(f *testing.F) {
 		}
 		out.Reset()
 		a.format = formatJSON
-		a.write(r)
+		a.write(&r)
 		var back struct{ User, URI string }
 		if err := json.Unmarshal(out.Bytes(), &back); err != nil {
 			t.Errorf("%s: %v", out.String(), err)
@@ -168,7 +168,7 @@ func BenchmarkRecord(b *testing.B) {
 			r.agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 			b.ReportAllocs()
 			for b.Loop() {
-				a.write(r)
+				a.write(&r)
 			}
 		})
 	}

@@ -84,7 +84,7 @@ func (f *front) finish(res *response, r *http.Request) {
 			res.sent = max(0, res.sent-lane.Lost(r.Context()))
 		}
 		now := time.Now()
-		f.access.write(record{
+		f.access.write(&record{
 			client: res.client, user: res.user,
 			method: r.Method, uri: r.RequestURI, proto: r.Proto, host: r.Host,
 			referer: firstOf(r.Header, "Referer"), agent: firstOf(r.Header, "User-Agent"),

@@ -182,7 +182,7 @@ func (s *site) record(r *lane.Request, status int, sent int64, end time.Time, to
 	if r.ForwardedFor != nil {
 		client = s.guards.proxies.client(client, []string{text(r.ForwardedFor)})
 	}
-	s.access.write(record{
+	s.access.write(&record{
 		client: client, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), host: text(r.Host),
 		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, end: end, took: took,
 	})

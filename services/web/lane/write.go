@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/cork"
 )
 
 // dateLine is the Date header of one second, which all answers of it share.
@@ -140,7 +142,7 @@ func farewell(nc net.Conn, text string) (n int) {
 }
 
 const (
-	// fileChunk is how much of a file goes to the system at a time. Larger ones, of 2 and 4 MiB, cost more processor time.
+	// fileChunk is how much of a file goes to the system at a time. Larger ones are not faster.
 	fileChunk = 1 << 20
 	// slowChunk is that as long as it is not known how fast the client is.
 	slowChunk = 128 << 10
@@ -227,6 +229,10 @@ func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
 	file, ok := limited.R.(onDisk)
 	if !ok {
 		return c.copyFrom(src)
+	}
+	if limited.N > slowChunk { // for less it does not pay
+		cork.In(c.raw)
+		defer cork.Out(c.raw)
 	}
 	f, do := file.Disk()
 	for chunk := int64(slowChunk); limited.N > 0; chunk = min(fileChunk, 2*chunk) {
