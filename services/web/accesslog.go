@@ -38,7 +38,7 @@ type record struct {
 	method, uri    string
 	proto, host    string
 	referer, agent string
-	status         int
+	status         int       // three digits
 	sent           int64     // bytes of the body
 	end            time.Time // when all was sent
 	took           time.Duration

@@ -135,7 +135,7 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, user, uri, agent string) {
 		var out memory
 		a := newAccessLog(&out, formatCombined)
-		r := record{user: user, uri: uri, agent: agent}
+		r := record{user: user, uri: uri, agent: agent, status: 404}
 		a.write(&r)
 		line := out.String()
 		outside := func(c rune) bool { return c < ' ' || c > '~' }
