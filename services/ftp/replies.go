@@ -266,23 +266,6 @@ func (c *session) awaiting(line string) string {
 	return passiveReply(c.passiveAddr(), port)
 }
 
-// passivePort reads the port out of an answer to PASV or EPSV.
-func passivePort(line string) (port int, extended bool) {
-	_, rest, _ := strings.Cut(line, "(")
-	rest, _, _ = strings.Cut(rest, ")")
-	if fields := strings.Split(rest, "|"); len(fields) == 5 {
-		port, _ = strconv.Atoi(fields[3])
-		return port, true
-	}
-	fields := strings.Split(rest, ",")
-	if len(fields) != 6 {
-		return 0, false
-	}
-	high, _ := strconv.Atoi(fields[4])
-	low, _ := strconv.Atoi(fields[5])
-	return high<<8 | low, false
-}
-
 // finish is the end of a transfer. What the library calls a success is none if there was an error. Called with mu.
 func (c *session) finish(t *transfer, code int, line string) string {
 	var text string

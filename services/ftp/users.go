@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
@@ -180,4 +181,48 @@ func (s *server) settle(u *user, dir string) (err error) {
 
 func (s *server) isAnonymous(name string) bool {
 	return s.anonymous && (name == s.anonymousName || strings.EqualFold(name, "ftp"))
+}
+
+// loggedIn takes note of who the client is.
+func (c *session) loggedIn(name string, u *user, err error) {
+	c.mu.Lock()
+	secure := c.secure
+	switch {
+	case err == nil:
+		c.user = u
+	default:
+		c.failure = refusedLogin(err)
+	}
+	c.mu.Unlock()
+	log := c.log.With("user", name, "tls", secure)
+	switch {
+	case err == nil:
+		log.Info("login")
+	case isDenied(err), errors.Is(err, accounts.ErrSessions), errors.As(err, new(*accounts.BannedError)):
+		log.Warn("login refused", "reason", err)
+	case errors.Is(err, context.Canceled):
+		log.Info("login broken off")
+	default:
+		log.Error("login failed", "error", err)
+	}
+}
+
+// refusedLogin says why somebody is not logged in.
+func refusedLogin(err error) *failure {
+	banned, isBanned := errors.AsType[*accounts.BannedError](err)
+	switch {
+	case isDenied(err):
+		return &failure{530, "Login incorrect."}
+	case isBanned:
+		return &failure{530, sentence(banned.Error())}
+	case errors.Is(err, errNoRoot):
+		return &failure{530, "Your directory is not there."}
+	case errors.Is(err, accounts.ErrSessions):
+		return &failure{421, sentence(err.Error())}
+	case errors.Is(err, plugins.ErrFull):
+		return &failure{421, "Too many logins at the moment, try again later."}
+	case errors.Is(err, context.Canceled):
+		return &failure{421, "The server stops."}
+	}
+	return &failure{421, "The password cannot be checked at the moment."}
 }

@@ -1,0 +1,131 @@
+package ftp
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// changed is the record of what was done to a file.
+func (f *files) changed(what, name string, err error, more ...any) error {
+	if err == nil {
+		f.session.log.Info(what, append([]any{"user", f.user.name, "path", name}, more...)...)
+	}
+	return err
+}
+
+// Mkdir implements afero.Fs. The umask decides on the mode.
+func (f *files) Mkdir(name string, _ fs.FileMode) error {
+	return f.changed("directory made", name, f.do(name, f.user.rights.MayMkdir(name), func(rel string) error {
+		if f.isPrivate(rel) {
+			return errName
+		}
+		if q := f.user.storage; q != nil {
+			if err := q.Mkdir(f.session.ctx); err != nil {
+				return err
+			}
+		}
+		err := f.user.root.Mkdir(rel, 0o777)
+		if err != nil {
+			f.removed(0)
+		}
+		return err
+	}))
+}
+
+// removed tells the quota that a file of that size is gone, or with 0 a directory.
+func (f *files) removed(size int64) {
+	if q := f.user.storage; q != nil {
+		q.Removed(size)
+	}
+}
+
+// Remove implements afero.Fs: it removes files, and links to them.
+func (f *files) Remove(name string) error {
+	return f.changed("deleted", name, f.do(name, f.user.rights.MayDelete(name), func(rel string) error {
+		info, err := f.user.root.Lstat(rel)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return f.removePart(rel)
+		case err != nil:
+			return err
+		case info.IsDir():
+			return syscall.EISDIR
+		case f.isPrivate(rel), !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
+			return notExist(rel)
+		}
+		err = f.user.root.Remove(rel)
+		if err == nil {
+			f.removed(info.Size())
+		}
+		return err
+	}))
+}
+
+// RemoveDir implements ftpserver.ClientDriverExtensionRemoveDir. What clients cannot see does not keep a directory.
+func (f *files) RemoveDir(name string) error {
+	return f.changed("directory deleted", name, f.do(name, f.user.rights.MayDelete(name), func(rel string) error {
+		info, err := f.user.root.Lstat(rel)
+		switch {
+		case rel == ".":
+			return errRoot
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return syscall.ENOTDIR
+		}
+		err = f.user.root.Remove(rel)
+		if isAny(err, syscall.ENOTEMPTY, syscall.EEXIST) && f.removeParts(rel) {
+			err = f.user.root.Remove(rel)
+		}
+		if isAny(err, syscall.EEXIST) { // on some systems
+			err = syscall.ENOTEMPTY
+		}
+		if err == nil {
+			f.removed(0)
+		}
+		return err
+	}))
+}
+
+// Rename implements afero.Fs. A file takes the place of another, a directory of none.
+func (f *files) Rename(from, to string) error {
+	return f.changed("renamed", from, f.do(to, true, func(rel string) error {
+		source, err := f.local(from)
+		if err != nil {
+			return err
+		}
+		info, err := f.user.root.Lstat(rel)
+		exists := err == nil
+		switch {
+		case source == "." || rel == ".":
+			return errRoot
+		case !f.user.rights.MayRename(from, to, exists):
+			return errNoPermission
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		case exists && info.IsDir():
+			return fs.ErrExist
+		case f.isPrivate(rel):
+			return errName
+		}
+		if _, err := f.stat(source); err != nil {
+			return err
+		}
+		if err = f.user.root.Rename(source, rel); err == nil && exists {
+			f.removed(info.Size())
+		}
+		return err
+	}), "to", to)
+}
+
+// Chtimes implements afero.Fs, for MFMT.
+func (f *files) Chtimes(name string, atime, mtime time.Time) error {
+	return f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
+		if _, err := f.stat(rel); err != nil {
+			return err
+		}
+		return f.user.root.Chtimes(rel, atime, mtime)
+	})
+}

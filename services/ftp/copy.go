@@ -1,0 +1,115 @@
+package ftp
+
+import (
+	"io"
+	"os"
+	"sync"
+
+	"github.com/gtwistd/gtwistd/internal/cork"
+)
+
+// send sends the rest of a file, in clear with sendfile(2), a chunk at a time so that a deadline can move.
+func (d *dataConn) send(f *os.File) (int64, error) {
+	if err := d.start(); err != nil {
+		return 0, err
+	}
+	if d.secure != nil {
+		return d.encrypt(f)
+	}
+	if raw, err := d.wire.SyscallConn(); err == nil { // else nothing can be sent either
+		cork.In(raw) // until the end of the connection
+	}
+	var total int64
+	for {
+		chunk := int64(d.chunk(false, sendChunk))
+		part := io.LimitedReader{R: f, N: chunk}
+		n, err := d.wire.sendFile(&part)
+		total += n
+		if accountErr := d.account(false, n); err == nil {
+			err = accountErr
+		}
+		if err != nil || n < chunk {
+			return total, d.fail(err)
+		}
+	}
+}
+
+// encrypt sends the rest of a file under TLS. The records of a buffer go to the system at once.
+func (d *dataConn) encrypt(f *os.File) (int64, error) {
+	buf := d.session.srv.buffers.get()
+	defer d.session.srv.buffers.put(buf)
+	var total int64
+	for {
+		n, readErr := f.Read((*buf)[:d.chunk(false, copyBuffer)])
+		if n > 0 {
+			if err := d.wire.together(func() error {
+				_, err := d.secure.Write((*buf)[:n])
+				return err
+			}); err != nil {
+				return total, d.fail(err)
+			}
+			total += int64(n)
+			if err := d.account(false, int64(n)); err != nil {
+				return total, err
+			}
+		}
+		switch {
+		case readErr == io.EOF:
+			return total, nil
+		case readErr != nil:
+			return total, d.fail(readErr)
+		}
+	}
+}
+
+// receive writes all that comes to w, in large pieces.
+func (d *dataConn) receive(w io.Writer) (int64, error) {
+	buf := d.session.srv.buffers.get()
+	defer d.session.srv.buffers.put(buf)
+	var total int64
+	for {
+		b := (*buf)[:d.chunk(true, copyBuffer)]
+		n, err := d.fillUp(b)
+		if n > 0 {
+			written, writeErr := w.Write(b[:n])
+			total += int64(written)
+			if writeErr != nil {
+				return total, writeErr
+			}
+			if err := d.account(true, int64(n)); err != nil {
+				return total, err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+	}
+}
+
+// fillUp reads until half of b is full, but not for what comes in small pieces, or until an error, which io.EOF is too.
+func (d *dataConn) fillUp(b []byte) (n int, err error) {
+	const small = 4 << 10
+	for {
+		got, err := d.read(b[n:])
+		n += got
+		if err != nil || got < small || n >= len(b)/2 {
+			return n, err
+		}
+	}
+}
+
+// buffers lends memory for copies.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() *[]byte {
+	if buf, ok := b.pool.Get().(*[]byte); ok {
+		return buf
+	}
+	buf := make([]byte, copyBuffer)
+	return &buf
+}
+
+func (b *buffers) put(buf *[]byte) { b.pool.Put(buf) }

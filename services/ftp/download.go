@@ -1,0 +1,86 @@
+package ftp
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	ftpserver "github.com/fclairamb/ftpserverlib"
+)
+
+// open opens a regular file and nothing else. It looks before it opens, as opening a device may do something, and again
+// afterwards, as the name may have been given to something else meanwhile; the open itself never waits for a FIFO's writer.
+func (f *files) open(rel string) (*os.File, fs.FileInfo, error) {
+	info, err := f.stat(rel)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case info.IsDir():
+		return nil, nil, syscall.EISDIR
+	}
+	file, err := f.user.root.OpenFile(rel, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = file.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = errSpecial
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, nil, err
+	}
+	return file, info, nil
+}
+
+// GetHandle implements ftpserver.ClientDriverExtentionFileTransfer.
+func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserver.FileTransfer, err error) {
+	if flags&(os.O_WRONLY|os.O_RDWR) != 0 {
+		err = f.do(name, true, func(rel string) (err error) {
+			handle, err = f.openUpload(rel, flags&os.O_APPEND != 0, offset)
+			return err
+		})
+	} else {
+		err = f.do(name, f.user.rights.MayDownload(name), func(rel string) error {
+			file, info, err := f.open(rel)
+			if err != nil {
+				return err
+			}
+			if offset > info.Size() {
+				_ = file.Close()
+				return errBeyond
+			}
+			handle = &download{File: file, session: f.session, transfer: f.session.current()}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.session.fileOpened(f.session.current())
+	return handle, nil
+}
+
+// download is a file that is sent.
+type download struct {
+	*os.File
+	session  *session
+	transfer *transfer
+}
+
+// WriteTo implements io.WriterTo: the connection sends the file.
+func (d *download) WriteTo(w io.Writer) (int64, error) {
+	if conn, ok := w.(*dataConn); ok {
+		return conn.send(d.File)
+	}
+	return io.Copy(w, d.File)
+}
+
+// TransferError implements ftpserver.FileTransferError.
+func (d *download) TransferError(err error) { d.session.failed(d.transfer, err) }
+
+// Close implements io.Closer.
+func (d *download) Close() error {
+	defer d.session.fileClosed(d.transfer)
+	return d.File.Close()
+}

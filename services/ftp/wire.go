@@ -1,0 +1,103 @@
+package ftp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// wire is the TCP connection, each of whose calls may take as long as something moves.
+type wire struct {
+	*net.TCPConn
+	limits *limits
+	began  time.Time
+	moved  int64
+	eof    bool // the peer has sent its FIN
+	fixed  bool // the deadline is another's
+	batch  []byte
+	hold   bool // Write fills batch
+}
+
+func (w *wire) deadline() time.Time { return time.Now().Add(time.Duration(w.limits.stall)) }
+
+// progress judges what a call has moved. again says that the deadline has passed and that it moved something.
+func (w *wire) progress(n int64, err error) (again bool, _ error) {
+	w.moved += n
+	if rate := int64(w.limits.minRate); rate > 0 && (n > 0 || errors.Is(err, os.ErrDeadlineExceeded)) {
+		if took := time.Since(w.began); took > rateGrace && w.moved < int64(took.Seconds()*float64(rate)) {
+			return false, errSlow
+		}
+	}
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded) || w.fixed:
+		return false, err
+	case n > 0:
+		return true, nil
+	}
+	return false, errStalled
+}
+
+// Read implements net.Conn.
+func (w *wire) Read(p []byte) (int, error) {
+	if !w.fixed {
+		_ = w.TCPConn.SetReadDeadline(w.deadline())
+	}
+	n, err := w.TCPConn.Read(p)
+	w.eof = err == io.EOF
+	_, err = w.progress(int64(n), err)
+	return n, err
+}
+
+// Write implements net.Conn.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.hold {
+		w.batch = append(w.batch, p...)
+		return len(p), nil
+	}
+	total := 0
+	for {
+		if !w.fixed {
+			_ = w.TCPConn.SetWriteDeadline(w.deadline())
+		}
+		n, err := w.TCPConn.Write(p[total:])
+		total += n
+		again, err := w.progress(int64(n), err)
+		if !again {
+			return total, err
+		}
+	}
+}
+
+// together lets what fn writes go to the system in one call.
+func (w *wire) together(fn func() error) error {
+	w.hold = true
+	err := fn()
+	w.hold = false
+	if err == nil {
+		_, err = w.Write(w.batch)
+	}
+	w.batch = w.batch[:0]
+	return err
+}
+
+// sendFile sends from a file without a way through this process, where the system can.
+func (w *wire) sendFile(part *io.LimitedReader) (int64, error) {
+	var total int64
+	for {
+		_ = w.TCPConn.SetWriteDeadline(w.deadline())
+		before := part.N
+		n, err := w.TCPConn.ReadFrom(part)
+		part.N = before - n
+		total += n
+		again, err := w.progress(n, err)
+		if !again {
+			return total, err
+		}
+	}
+}
+
+// SetWriteDeadline implements net.Conn. TLS sets one in its Close, which moves like any other, and one that has passed after
+// it.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
