@@ -38,6 +38,7 @@ var imports = []struct {
 	{"services/web", []string{"plugins", "services/web/*"}, []string{"plugins/plugintest"}},
 	{"services/web/lane", []string{"internal/cork"}, []string{"plugins/plugintest"}},
 	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork"}, []string{"plugins/plugintest"}},
+	{"services/ftp/accounts", []string{"plugins", "internal/suggest"}, []string{"plugins/plugintest"}}, // guesses whom a table is about
 	{"services/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 	{"services/*/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 

@@ -165,6 +165,8 @@ type Users interface {
 	// no longer for a name that exists than for one that does not; what was right once is known at once. It returns ctx's error
 	// if ctx ends while it waits, and ErrFull if too many already wait.
 	Verify(ctx context.Context, name, password string) (bool, error)
+	// Names returns the users' names, in the order of the file.
+	Names() []string
 	// Reload reads the file anew. An error leaves the users as they were.
 	Reload(ctx context.Context) error
 }

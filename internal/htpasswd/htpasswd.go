@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -47,6 +48,7 @@ type File struct {
 type table struct {
 	byName map[string]*user
 	all    []*user // in the order of the file, never empty
+	names  []string
 }
 
 // user remembers by a mark, and not by itself, the password that was right last, so that a slow hash costs once.
@@ -111,6 +113,9 @@ func (f *File) Verify(ctx context.Context, name, password string) (bool, error) 
 	u.mark.Store(&m)
 	return true, nil
 }
+
+// Names returns the names of the users, in the order of the file.
+func (f *File) Names() []string { return slices.Clone(f.table.Load().names) }
 
 // standIn is the user whose hash an unknown name is checked against, always the same for the same name: in a file with fast
 // and slow hashes a name that is always slow and one that changes would both tell.

@@ -177,6 +177,9 @@ func TestReload(t *testing.T) {
 	if err := change("anna:" + hashes["SHA"]); err != nil || verify(t, f, "joe", password) || !verify(t, f, "anna", password) {
 		t.Errorf("Reload() = %v, want anna to have taken the place of joe", err)
 	}
+	if got := fmt.Sprint(f.Names()); got != "[anna]" {
+		t.Errorf("Names() = %s", got)
+	}
 	// The password is another: what was right is forgotten.
 	if err := change("anna:{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk="); err != nil || verify(t, f, "anna", password) || !verify(t, f, "anna", "") {
 		t.Errorf("Reload() = %v, want anna to have an empty password", err)

@@ -61,7 +61,7 @@ func parse(text string) (*table, error) {
 		case err == nil:
 			seen[name] = number
 			t.byName[name] = u
-			t.all = append(t.all, u)
+			t.all, t.names = append(t.all, u), append(t.names, name)
 		case first == nil:
 			first = err
 			first.Line = number

@@ -23,7 +23,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -254,7 +253,7 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 		}
 	}
 	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
-	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Log: s.log})
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Guest: s.isAnonymous, Names: s.names(), Log: s.log})
 	wrong, isWrong := errors.AsType[*accounts.Error](err)
 	switch {
 	case isWrong:
@@ -269,26 +268,7 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 			return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
 		}
 	}
-	return s.checkRoots(ctx, o.users.Given)
-}
-
-// checkRoots fails if a directory is missing; one that has the user's name in it may be made later.
-func (s *server) checkRoots(ctx context.Context, file string) error {
-	fixed := s.book.FixedRoots()
-	for _, dir := range fixed {
-		if dir == s.dir {
-			continue
-		}
-		if err := isDirectory(dir); err != nil {
-			return fmt.Errorf("--users %q: root %q: %w", file, dir, err)
-		}
-	}
-	for _, dir := range s.book.Roots() {
-		if err := isDirectory(dir); err != nil && !slices.Contains(fixed, dir) {
-			s.log.WarnContext(ctx, "a user cannot log in", "root", dir, "error", err)
-		}
-	}
-	return nil
+	return s.checkRoots(ctx, true)
 }
 
 func (o *options) bind(ctx context.Context, s *server) error {

@@ -242,10 +242,17 @@ func (s *server) Reload(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("--auth: %w", err))
 		}
 	}
-	if err := s.env.Pool.Do(ctx, func() error { return s.book.Reload(ctx) }); err != nil {
+	if err := s.env.Pool.Do(ctx, func() error { return s.reloadBook(ctx) }); err != nil {
 		errs = append(errs, fmt.Errorf("--users: %w", err))
 	}
 	return errors.Join(errs...)
+}
+
+func (s *server) reloadBook(ctx context.Context) error {
+	if err := s.book.Reload(ctx); err != nil {
+		return err
+	}
+	return s.checkRoots(ctx, false)
 }
 
 // Report implements plugins.Reporter.

@@ -136,6 +136,48 @@ func (s *server) login(ctx context.Context, a attempt) (*user, error) {
 	return u, nil
 }
 
+// names returns what lists the users of the password file, nil if there is none.
+func (s *server) names() func() []string {
+	if s.users == nil {
+		return nil
+	}
+	return s.users.Names
+}
+
+// maxAbsent is how many users without a directory have a record each.
+const maxAbsent = 10
+
+// checkRoots looks for the directories of the users file. One that is missing at the start is an error; one that has the user's
+// name in it may be made later, and one that has gone since does not keep what else the file says from being heard. It makes
+// blocking calls.
+func (s *server) checkRoots(ctx context.Context, start bool) error {
+	wrong, absent := &accounts.Error{}, 0
+	for _, home := range s.book.Homes() {
+		if home.Root == s.dir {
+			continue
+		}
+		err := isDirectory(home.Root)
+		switch {
+		case err == nil:
+			continue
+		case start && !home.Named:
+			e := home.Error(err)
+			wrong.Path, wrong.Problems = e.Path, append(wrong.Problems, e.Problems...)
+			continue
+		}
+		if absent++; absent <= maxAbsent {
+			s.log.WarnContext(ctx, "a user cannot log in", "user", home.User, "error", home.Error(err))
+		}
+	}
+	if absent > maxAbsent {
+		s.log.WarnContext(ctx, "more users cannot log in for want of a directory", "users", absent-maxAbsent)
+	}
+	if len(wrong.Problems) > 0 {
+		return wrong
+	}
+	return nil
+}
+
 // authenticate checks the password, and whether the user may come at all: who may not is held up like one with a wrong
 // password, so that neither the answer nor the time it takes says that it was right.
 func (s *server) authenticate(ctx context.Context, a attempt) (*accounts.Session, error) {

@@ -218,12 +218,48 @@ func TestStopDuringPenalty(t *testing.T) {
 	c.want("421 The server stops.")
 }
 
+// TestUserCalledAnonymous says that without anonymous clients the name is one like others.
+func TestUserCalledAnonymous(t *testing.T) {
+	dir := directory(t, map[string]string{"a.txt": "a"})
+	file := filepath.Join(t.TempDir(), "users.toml")
+	write(t, file, "[users.anonymous]\npermissions = \"none\"\n")
+	srv := plugintest.Start(t, ftp.PluginWith(accounts.GuardOptions{}), "--listen", anyPort, "--root", dir, "--anonymous", "off",
+		"--auth", passwords(t, "anonymous"), "--users", file)
+	c := enter(t, srv, "anonymous", password, "230")
+	_ = c.pasv()
+	c.do("RETR a.txt", "550")
+}
+
+// TestUsersWithoutDirectory says who will not come in, at the start and at a reload, with the line that says so.
+func TestUsersWithoutDirectory(t *testing.T) {
+	dir := directory(t, map[string]string{"alice/": "", "joe/": ""})
+	file := filepath.Join(dir, "users.toml")
+	write(t, file, "[defaults]\nroot = \"%u\"\n[users.joe]\nroot = \"joe\"\n")
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--auth", passwords(t, "alice", "bob", "joe"), "--users", file)
+	bob := `level=WARN msg="a user cannot log in" service=ftp user=bob error="` + file + `:2:8: defaults: root: `
+	if log := srv.Log(); !strings.Contains(log, bob) || strings.Count(log, "cannot log in") != 1 {
+		t.Errorf("no %q, or more, in %s", bob, log)
+	}
+	if err := os.Remove(filepath.Join(dir, "joe")); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Service.(plugins.Reloader).Reload(t.Context()); err != nil {
+		t.Error(err)
+	}
+	joe := `user=joe error="` + file + `:4:8: users.joe: root: `
+	if log := srv.Log(); !strings.Contains(log, joe) || strings.Count(log, "cannot log in") != 3 {
+		t.Errorf("no %q, or not three records, in %s", joe, log)
+	}
+}
+
 func TestUsersFileMistakes(t *testing.T) {
 	dir := directory(t, map[string]string{
 		"bad.toml":     "[users.alice]\nroot = 5\n[users.bob]\nrights = \"all\"\n",
 		"nowhere.toml": "[users.alice]\nroot = \"nowhere\"\n",
 		"default.toml": "[defaults]\nroot = \"nowhere\"\n",
 		"file.toml":    "[anonymous]\nroot = \"bad.toml\"\n",
+		"guest.toml":   "[users.anonymous]\npermissions = \"none\"\n",
+		"slip.toml":    "[users.ailce]\nenabled = false\n",
 		"guests.toml":  "[anonymous]\npermissions = \"none\"\n",
 	})
 	auth := passwords(t, "alice")
@@ -235,9 +271,12 @@ func TestUsersFileMistakes(t *testing.T) {
 		{"all mistakes", "bad.toml", true, []string{"bad.toml:2:8: ", "bad.toml:4:1: "}},
 		{"no file", "none.toml", true, []string{"--users ", "no such file"}},
 		{"no file but a directory", ".", true, []string{"not a regular file"}},
-		{"no root", "nowhere.toml", true, []string{"--users ", "nowhere", "no such file"}},
-		{"no root for all", "default.toml", true, []string{"--users ", "nowhere", "no such file"}},
-		{"root is a file", "file.toml", true, []string{"not a directory"}},
+		{"no root", "nowhere.toml", true, []string{"nowhere.toml:2:8: users.alice: root: ", "nowhere", "no such file"}},
+		{"no root for all", "default.toml", true, []string{"default.toml:2:8: defaults: root: ", "nowhere", "no such file"}},
+		{"root is a file", "file.toml", true, []string{"file.toml:2:8: anonymous: root: ", "not a directory"}},
+		{"a table of anonymous", "guest.toml", true, []string{"guest.toml:1:8: users.anonymous: whoever gives this name is anonymous"}},
+		{"the same without users", "guest.toml", false, []string{"guest.toml:1:8: users.anonymous: whoever gives this name is anonymous"}},
+		{"a table of nobody", "slip.toml", true, []string{"slip.toml:1:8: users.ailce: no such user"}},
 		{"no passwords", "nowhere.toml", false, []string{"nobody knows their passwords"}},
 		{"anonymous only", "guests.toml", false, nil},
 	}

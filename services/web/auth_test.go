@@ -24,6 +24,7 @@ type verifier func(ctx context.Context, name, password string) (bool, error)
 func (v verifier) Verify(ctx context.Context, name, password string) (bool, error) {
 	return v(ctx, name, password)
 }
+func (verifier) Names() []string              { return nil }
 func (verifier) Reload(context.Context) error { return nil }
 
 func basic(credentials string) string {

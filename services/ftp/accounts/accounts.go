@@ -48,7 +48,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +79,11 @@ type Options struct {
 	Users, Anonymous Account
 	// Pool bounds the counting of files. Nil counts in the caller's goroutine without bound.
 	Pool plugins.Pool
+	// Guest reports whether whoever gives that name is anonymous: a table of a user with it is an error. Nil is no name.
+	Guest func(name string) bool
+	// Names returns the users of the password file, at each reading of the users file: a table about anybody else is an error.
+	// Nil leaves open who there is.
+	Names func() []string
 	// Log gets what Run cannot return. Nil discards it.
 	Log *slog.Logger
 }
@@ -137,7 +141,11 @@ func (b *Book) read() (*file, error) {
 	if b.opts.Path == "" {
 		return &file{}, nil
 	}
-	return readFile(b.opts.Path)
+	f, err := readFile(b.opts.Path)
+	if err == nil {
+		err = b.checkUsers(f)
+	}
+	return f, err
 }
 
 // Reload reads the users file anew. Sessions stay, with their root, and have the new rights, quota and bandwidth at once; the
@@ -231,24 +239,10 @@ func (b *Book) HasUsers() bool {
 
 // Roots returns the roots of all users whom the file names, that of anonymous first, each once. It is for checks at the start
 // and for the sandbox.
-func (b *Book) Roots() []string {
-	return b.roots(func(*Account) bool { return true })
-}
-
-// FixedRoots are those of Roots that do not have the user's name in them, and that of [defaults], if it does not.
-func (b *Book) FixedRoots() []string {
-	roots := b.roots(func(a *Account) bool { return !a.named })
-	if d := b.file.Load().defaults; d != nil && d.root != nil && !strings.Contains(*d.root, userMark) && !slices.Contains(roots, *d.root) {
-		roots = append(roots, *d.root)
-	}
-	return roots
-}
-
-func (b *Book) roots(wanted func(*Account) bool) (roots []string) {
+func (b *Book) Roots() (roots []string) {
 	for _, name := range append([]string{""}, b.file.Load().names()...) {
-		a := b.account(name)
-		if a.Root != "" && wanted(a) && !slices.Contains(roots, a.Root) {
-			roots = append(roots, a.Root)
+		if root := b.account(name).Root; root != "" && !slices.Contains(roots, root) {
+			roots = append(roots, root)
 		}
 	}
 	return roots

@@ -29,6 +29,8 @@ func (f *file) names() []string { return slices.Sorted(maps.Keys(f.users)) }
 
 // settings are what one table says, each nil or empty if it says nothing about that.
 type settings struct {
+	title                              string // of the table, as TOML has it
+	at, rootAt                         place
 	root                               *string
 	enabled                            *bool
 	permissions                        *Permissions
@@ -237,6 +239,7 @@ func (r *reader) settings(path []string, value any) *settings {
 			r.complain(r.ofValue(append(at, index(err)...)), fmt.Errorf("%s: %s: %w", title, name, err))
 		}
 	}
+	s.title, s.at, s.rootAt = title, r.ofKey(path), r.ofValue(append(slices.Clone(path), "root"))
 	if s.root != nil {
 		*s.root = absolute(*s.root, r.dir)
 	}

@@ -109,9 +109,6 @@ func TestFile(t *testing.T) {
 	if got := b.Roots(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Roots() = %q, want %q", got, want)
 	}
-	if got := b.FixedRoots(); !reflect.DeepEqual(got, want[:2]) {
-		t.Errorf("FixedRoots() = %q, want %q", got, want[:2])
-	}
 	if !b.HasUsers() {
 		t.Error("HasUsers() = false")
 	}
@@ -149,6 +146,8 @@ func TestFileMistakes(t *testing.T) {
 		{"date", "[users.a]\nmax-files = 2026-01-01", []string{":2:13: users.a: max-files: a date: not a number"}, ""},
 		{"enabled", "[users.a]\nenabled = \"no\"", []string{":2:11: users.a: enabled: neither true nor false"}, ""},
 		{"root", "[users.a]\nroot = \"\"", []string{":2:8: users.a: root: not a directory"}, ""},
+		{"root of another mark", "[users.a]\nroot = \"home/%x\"", []string{":2:8: users.a: root: unknown %x, there is %u"}, "the name of the user"},
+		{"root of a capital mark", "[defaults]\nroot = \"%u/100%/%U\"", []string{":2:8: defaults: root: unknown %U, there is %u"}, "the name of the user"},
 		{"root list", "[users.a]\nroot = []", []string{":2:1: users.a: root: not a directory"}, ""},
 		{"level", "[users.a]\npermissions = \"everything\"", []string{`:2:15: users.a: permissions: "everything": neither "none"`}, ""},
 		{"word alone", "[users.a]\npermissions = \"write\"", []string{`:2:15: users.a: permissions: "write": not a level`}, `did you mean ["write"]?`},

@@ -56,7 +56,20 @@ func readRoot(value any) (string, error) {
 	if !ok || text == "" || strings.Contains(text, "\x00") {
 		return "", errors.New(`not a directory such as "/srv/ftp/alice"`)
 	}
+	if mark := otherMark(text); mark != "" {
+		return "", &hinted{fmt.Sprintf("unknown %s, there is %s", mark, userMark), userMark + " stands for the name of the user"}
+	}
 	return text, nil
+}
+
+// otherMark returns the first % with a letter that is no userMark; "100%" may be a directory's name.
+func otherMark(root string) string {
+	for i := 0; i+1 < len(root); i++ {
+		if letter := root[i+1] | 0x20; root[i] == '%' && letter >= 'a' && letter <= 'z' && root[i:i+2] != userMark {
+			return root[i : i+2]
+		}
+	}
+	return ""
 }
 
 func readBool(value any) (bool, error) {
