@@ -21,15 +21,16 @@ func isUrgent(line string) bool {
 // clean removes the end of the line, what Telnet puts before urgent commands (RFC 959 section 4.1.3, RFC 854), and the NUL
 // behind a CR (RFC 2640 section 3.1). Any other NUL stands for a newline in a name, as in vsftpd.
 func clean(line []byte) []byte {
+	const iac, will, dont, firstCommand, dataMark = 255, 251, 254, 240, 242
 	line = bytes.TrimSuffix(line, []byte("\r"))
-	if !bytes.ContainsAny(line, "\xff\r") {
+	if !bytes.ContainsAny(line, "\xff\r") && !bytes.HasPrefix(line, []byte{dataMark}) {
 		return line
 	}
-	const iac, will, dont, firstCommand = 255, 251, 254, 240
 	out := make([]byte, 0, len(line))
 	for i := 0; i < len(line); i++ {
 		b := line[i]
 		switch {
+		case b == dataMark && len(out) == 0: // its IAC was urgent, and got lost
 		case b == '\r':
 			if out = append(out, b); i+1 < len(line) && line[i+1] == 0 {
 				i++

@@ -79,6 +79,7 @@ var _ net.Conn = (*session)(nil)
 
 func newSession(s *server, conn net.Conn) *session {
 	now := time.Now()
+	keepUrgent(conn)
 	c := &session{
 		srv: s, raw: conn, stream: conn, began: now, last: now, hash: defaultHash,
 		remote: addrOf(conn.RemoteAddr()), local: addrOf(conn.LocalAddr()),
