@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
@@ -122,6 +123,8 @@ type Path struct {
 	Words []string
 	// Prefix may stand before a path and means nothing.
 	Prefix string
+	// Once makes a second value an error; without it the last one counts.
+	Once bool
 
 	here string // what no path at all means
 	abs  string
@@ -139,8 +142,12 @@ func PathHere(kind string) Path {
 
 // Set implements pflag.Value.
 func (p *Path) Set(s string) error {
-	if s = strings.TrimPrefix(s, p.Prefix); s == "" {
+	given := s
+	switch s = strings.TrimPrefix(s, p.Prefix); {
+	case s == "":
 		return errors.New("no path")
+	case p.Once && p.Given != "":
+		return fmt.Errorf("it is %q already, and there can be only one", p.Given)
 	}
 	if i := slices.IndexFunc(p.Words, func(word string) bool { return strings.EqualFold(word, s) }); i >= 0 {
 		p.Given, p.abs = p.Words[i], ""
@@ -150,7 +157,7 @@ func (p *Path) Set(s string) error {
 	if err != nil {
 		return err
 	}
-	p.Given, p.abs = s, abs
+	p.Given, p.abs = given, abs
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package plugins_test
 
 import (
+	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,7 +91,7 @@ func TestPath(t *testing.T) {
 		{"relative", "a/b", "a/b", filepath.Join(here, "a", "b")},
 		{"word", "OFF", "off", ""},
 		{"a file called like a word", "./off", "./off", filepath.Join(here, "off")},
-		{"prefix", "file:a", "a", filepath.Join(here, "a")},
+		{"prefix", "file:a", "file:a", filepath.Join(here, "a")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := plugins.Path{Words: []string{"off"}, Prefix: "file:"}
@@ -107,5 +109,12 @@ func TestPath(t *testing.T) {
 	}
 	if err := p.Set(""); err == nil {
 		t.Error("an empty path is taken")
+	}
+	if err := errors.Join(p.Set("a"), p.Set("b")); err != nil || p.Given != "b" {
+		t.Errorf("the second path is %q, %v", p.Given, err)
+	}
+	p.Once = true
+	if err := p.Set("c"); err == nil || !strings.Contains(err.Error(), `"b" already`) || p.Given != "b" {
+		t.Errorf("Set() = %v, the second path is %q, want the first", err, p.Given)
 	}
 }

@@ -83,16 +83,17 @@ type options struct {
 	limits limits
 
 	xferlog plugins.Path
+	gone    gone
 }
 
 func newOptions() *options {
-	return &options{
+	o := &options{
 		root:          plugins.PathHere("DIR"),
-		auth:          plugins.Path{Kind: "FILE", Prefix: "file:"},
-		passwordFile:  plugins.Path{Kind: "FILE"},
-		users:         plugins.Path{Kind: "FILE"},
+		auth:          plugins.Path{Kind: "FILE", Prefix: "file:", Once: true},
+		passwordFile:  plugins.Path{Kind: "FILE", Once: true},
+		users:         plugins.Path{Kind: "FILE", Once: true},
 		guard:         accounts.DefaultGuard(),
-		xferlog:       plugins.Path{Kind: "FILE"},
+		xferlog:       plugins.Path{Kind: "FILE", Once: true},
 		upload:        uploadMode{choice{value: uploadAtomic, of: []string{uploadAtomic, uploadDirect}}},
 		anonymous:     choice{value: "on", of: []string{"on", "off"}},
 		anonymousName: anonymousName,
@@ -104,6 +105,8 @@ func newOptions() *options {
 			stall:      plugins.Duration(defaultStall),
 		},
 	}
+	o.root.Once = true
+	return o
 }
 
 // limits bound what clients take. Zero is no limit, except for login and stall.
@@ -156,6 +159,7 @@ func (o *options) userFlags(fs *pflag.FlagSet) {
 	if err := fs.MarkHidden("password-file"); err != nil {
 		panic(err) // there is no such option
 	}
+	o.gone.flags(fs)
 }
 
 func (l *limits) flags(fs *pflag.FlagSet) {
@@ -184,6 +188,9 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 }
 
 func (o *options) check() error {
+	if err := o.gone.check(); err != nil {
+		return err
+	}
 	switch {
 	case o.portGiven != nil && o.portGiven.Changed && !maybeEndpoint(o.port):
 		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: not a port", o.port), Suggestion: "give a number such as " + defaultPort + "; 0 takes a free one"}
@@ -221,7 +228,7 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 	}
 	if o.auth.Given != "" {
 		if s.users, err = s.env.Users(o.auth.Abs()); err != nil {
-			return fmt.Errorf("--auth %q: %w", o.auth.Given, err)
+			return o.authError(err)
 		}
 	}
 	if err := o.openBook(ctx, s); err != nil {
@@ -232,7 +239,7 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 	}
 	if o.xferlog.Given != "" {
 		if s.xferlog, err = s.env.AccessLog(o.xferlog.Abs()); err != nil {
-			return fmt.Errorf("--xferlog %q: %w", o.xferlog.Given, err)
+			return fmt.Errorf("--xferlog %q: %w", o.xferlog.Given, bare(err))
 		}
 	}
 	if s.tls, err = o.tls.make(ctx, s.env); err != nil {
