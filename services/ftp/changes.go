@@ -10,7 +10,7 @@ import (
 // changed is the record of what was done to a file.
 func (f *files) changed(what, name string, err error, more ...any) error {
 	if err == nil {
-		f.session.log.Info(what, append([]any{"user", f.user.name, "path", name}, more...)...)
+		f.session.log.Info(what, append([]any{"user", f.user.name, "path", f.session.recorded(name)}, more...)...)
 	}
 	return err
 }
@@ -117,7 +117,7 @@ func (f *files) Rename(from, to string) error {
 			f.removed(info.Size())
 		}
 		return err
-	}), "to", to)
+	}), "to", f.session.recorded(to))
 }
 
 // Chtimes implements afero.Fs, for MFMT.

@@ -21,11 +21,16 @@ func (c *session) doMODE(_, mode string) string {
 }
 
 func (c *session) doTYPE(_, kind string) string {
-	switch strings.ToUpper(strings.ReplaceAll(kind, " ", "")) {
+	kind = strings.ToUpper(strings.ReplaceAll(kind, " ", ""))
+	switch kind {
 	case "I", "L8", "A", "AN":
-		return "TYPE " + kind
+	default:
+		return c.answer("504 TYPE I or TYPE A.")
 	}
-	return c.answer("504 TYPE I or TYPE A.")
+	c.mu.Lock()
+	c.ascii = kind[0] == 'A'
+	c.mu.Unlock()
+	return "TYPE " + kind
 }
 
 func (c *session) doREST(_, offset string) string {

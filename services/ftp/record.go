@@ -17,10 +17,7 @@ func (c *session) record(t *transfer) {
 	if t.verb == "LIST" || t.verb == "NLST" || t.verb == "MLSD" || u == nil {
 		return
 	}
-	name := t.path
-	if !path.IsAbs(name) && c.context != nil {
-		name = path.Join(c.context.Path(), name)
-	}
+	name := c.recorded(t.path)
 	took := time.Since(t.began)
 	level, result := slog.LevelInfo, "complete"
 	if t.err != nil {
@@ -36,10 +33,18 @@ func (c *session) record(t *transfer) {
 	if c.srv.xferlog == nil {
 		return
 	}
-	line := xferline(xfer{end: time.Now(), took: took, client: c.xferClient(), bytes: n, path: name, upload: upload, user: u.name, anonymous: u.anonymous, complete: t.err == nil})
+	line := xferline(xfer{end: time.Now(), took: took, client: c.xferClient(), bytes: n, path: name, ascii: t.ascii, upload: upload, user: u.name, anonymous: u.anonymous, complete: t.err == nil})
 	if _, err := c.srv.xferlog.Write([]byte(line)); err != nil {
 		c.log.Error("xferlog not written", "error", err)
 	}
+}
+
+// recorded is how records call what a client calls by that path: absolute, clean, and with the newlines that the name has on disk.
+func (c *session) recorded(name string) string {
+	if !path.IsAbs(name) && c.context != nil {
+		name = path.Join(c.context.Path(), name)
+	}
+	return path.Clean(strings.ReplaceAll(name, "\x00", "\n"))
 }
 
 // outcome is the result of a transfer in words that the client gets, too.
@@ -65,6 +70,7 @@ type xfer struct {
 	client    string
 	bytes     int64
 	path      string
+	ascii     bool
 	upload    bool
 	user      string
 	anonymous bool
@@ -74,7 +80,10 @@ type xfer struct {
 // xferline has the form of wu-ftpd's xferlog(5), without a newline. Passwords, which anonymous users may have given as their
 // address, are not in it.
 func xferline(x xfer) string {
-	direction, access, status := "o", "r", "i"
+	mode, direction, access, status := "b", "o", "r", "i"
+	if x.ascii {
+		mode = "a"
+	}
 	if x.upload {
 		direction = "i"
 	}
@@ -84,8 +93,8 @@ func xferline(x xfer) string {
 	if x.complete {
 		status = "c"
 	}
-	return fmt.Sprintf("%s %d %s %d %s b _ %s %s %s ftp 0 * %s",
-		x.end.Format("Mon Jan _2 15:04:05 2006"), int64(math.Ceil(x.took.Seconds())), x.client, x.bytes, field(x.path), direction, access, field(x.user), status)
+	return fmt.Sprintf("%s %d %s %d %s %s _ %s %s %s ftp 0 * %s",
+		x.end.Format("Mon Jan _2 15:04:05 2006"), int64(math.Ceil(x.took.Seconds())), x.client, x.bytes, field(x.path), mode, direction, access, field(x.user), status)
 }
 
 // field puts a "_" where a blank would begin another field or a control character another line.

@@ -156,6 +156,12 @@ func TestRecords(t *testing.T) {
 	_ = data.Close()
 	_ = c.pasv()
 	c.do("RETR nowhere", "550")
+	c.do("TYPE A", "200")
+	c.get("RETR //sub/./new")
+	c.do("TYPE I", "200")
+	c.put("STOR a\x00b", "x")
+	c.do("RNFR a\x00b", "350")
+	c.do("RNTO .//c\x00d", "250")
 	stou := c.pasv()
 	got := c.do("STOU", "150 FILE: upload-")
 	_ = stou.Close()
@@ -176,6 +182,7 @@ func TestRecords(t *testing.T) {
 	want := []string{
 		`\d+ 127.0.0.1 3 /a_b.txt b _ o a anonymous ftp 0 \* c`, `\d+ 127.0.0.1 5 /sub/new b _ i a anonymous ftp 0 \* c`,
 		`\d+ 127.0.0.1 \d+ /large b _ o a anonymous ftp 0 \* i`, `\d+ 127.0.0.1 0 /sub/nowhere b _ o a anonymous ftp 0 \* i`,
+		`\d+ 127.0.0.1 5 /sub/new a _ o a anonymous ftp 0 \* c`, `\d+ 127.0.0.1 1 /sub/a_b b _ i a anonymous ftp 0 \* c`,
 		`\d+ 127.0.0.1 0 /sub/upload-\w+ b _ i a anonymous ftp 0 \* c`,
 	}
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
@@ -191,6 +198,9 @@ func TestRecords(t *testing.T) {
 		`level=WARN msg=download .*path=/large .* result="Transfer aborted"`,
 		`level=WARN msg=download .*path=/sub/nowhere .* bytes=0 .*result=`,
 		`level=INFO msg="directory made" .*path=/sub`,
+		`level=INFO msg=download .*path=/sub/new `,
+		`level=INFO msg=upload .*path="/sub/a\\nb"`,
+		`level=INFO msg=renamed .*path="/sub/a\\nb" to="/sub/c\\nd"`,
 		`level=INFO msg=deleted .*path=/sub/upload-`,
 	} {
 		if !regexp.MustCompile(pattern).MatchString(srv.Log()) {

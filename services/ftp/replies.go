@@ -48,6 +48,7 @@ func (f *failure) Error() string { return f.text }
 // transfer is a command with a data connection, from when the library gets it to its last answer.
 type transfer struct {
 	verb, path string
+	ascii      bool
 	began      time.Time
 	bytes      atomic.Int64
 	done       chan struct{} // closed after the last answer
@@ -87,7 +88,7 @@ func (c *session) current() *transfer {
 func (c *session) beginTransfer(verb, param string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.transfer = &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
+	c.transfer = &transfer{verb: verb, path: param, ascii: c.ascii, began: time.Now(), done: make(chan struct{})}
 	c.srv.transfers.Add(1)
 }
 

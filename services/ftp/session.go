@@ -64,6 +64,7 @@ type session struct {
 	data     *dataListener
 	active   netip.AddrPort // where the next data connection goes; invalid in passive mode
 	epsvOnly bool
+	ascii    bool   // TYPE A
 	hash     string // the algorithm of HASH
 	told     map[string]int64
 	ended    bool
