@@ -64,9 +64,11 @@ func commandTable(verb string) (command, bool) {
 		return command{do: (*session).doEPSV}, true
 	case "PORT", "EPRT":
 		return command{do: (*session).doPORT}, true
-	case "SIZE", "MDTM", "MFMT", "DELE", "RNFR", "RNTO", "CWD", "XCWD", "MKD", "XMKD", "RMD", "XRMD",
+	case "SIZE", "MDTM", "DELE", "RNFR", "RNTO", "CWD", "XCWD", "MKD", "XMKD", "RMD", "XRMD",
 		"HASH", "XCRC", "MD5", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512":
 		return command{do: needsParam}, true
+	case "MFMT":
+		return command{do: (*session).doMFMT}, true
 	case "XCUP":
 		return command{do: func(*session, string, string) string { return "CDUP" }}, true
 	case "ABOR":

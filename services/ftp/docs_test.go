@@ -237,5 +237,5 @@ func TestDocumentedGaps(t *testing.T) {
 		t.Errorf("RETR after REST and others = %q", got)
 	}
 	_ = c.pasv()
-	c.do("MLSD a.txt", "550")
+	c.do("MLSD a.txt", "501")
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func (c *session) doSTRU(_, structure string) string {
@@ -46,12 +47,33 @@ func (c *session) doSTOU(_, _ string) string { return "STOR upload-" + strings.T
 
 // doLIST removes the options of ls, which clients send as if there were one.
 func (c *session) doLIST(verb, param string) string {
-	for strings.HasPrefix(param, "-") {
-		_, param, _ = strings.Cut(param, " ")
-		param = strings.TrimLeft(param, " ")
-	}
-	if param == "" {
+	if param = withoutOptions(param); param == "" {
 		return verb
+	}
+	return verb + " " + param
+}
+
+// withoutOptions leaves what is behind "--" as it is.
+func withoutOptions(param string) string {
+	for strings.HasPrefix(param, "-") {
+		option, rest, _ := strings.Cut(param, " ")
+		if param = strings.TrimLeft(rest, " "); option == "--" {
+			break
+		}
+	}
+	return param
+}
+
+// doMFMT takes 14 digits, or a fraction of a second besides, and a name (RFC 3659 section 2.3).
+func (c *session) doMFMT(verb, param string) string {
+	stamp, name, _ := strings.Cut(param, " ")
+	digits, _, _ := strings.Cut(stamp, ".")
+	_, err := time.Parse(stampMLSD, stamp)
+	switch {
+	case err != nil || len(digits) != len(stampMLSD):
+		return c.answer("501 Not a time of 14 digits such as 20200131235959.")
+	case name == "":
+		return c.answer("501 " + verb + " of what?")
 	}
 	return verb + " " + param
 }

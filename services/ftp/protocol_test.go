@@ -89,6 +89,11 @@ func TestCommands(t *testing.T) {
 		{"MKD new", "550"},
 		{"RMD sub", "550"},
 		{"MFMT 20200101000000 a.txt", "550"},
+		{"MFMT 20200101000000.123 a.txt", "550"},
+		{"MFMT 20200102 a.txt", "501 Not a time"},
+		{"MFMT 20201301000000 a.txt", "501 Not a time"},
+		{"MFMT a.txt", "501 Not a time"},
+		{"MFMT 20200102030405", "501 MFMT of what?"},
 		{"PORT 127,0,0,1,0,22", "501"},
 		{"PORT 127,0,0,2,200,1", "501"},
 		{"PORT 1,2,3", "501"},
@@ -112,6 +117,10 @@ func TestCommands(t *testing.T) {
 	}
 	if stat := c.do("STAT sub", "212-"); strings.Contains(stat, "%s") || !strings.Contains(stat, "b.txt") {
 		t.Errorf("STAT sub: %q", stat)
+	}
+	here := "\r\nConnected to " + c.conn.RemoteAddr().String() + " from " + c.conn.LocalAddr().String()
+	if stat := c.do("STAT", "211-"); !strings.Contains(stat, here) {
+		t.Errorf("STAT: %q, want %q in it", stat, here)
 	}
 	c.do("CWD sub", "250")
 	if hash := c.do("XMD5 b.txt", "250-"); !strings.Contains(hash, "21ad0bd836b90d08f4cf640b4c298e7c") {
@@ -385,4 +394,20 @@ func TestPassivePortsAndPublicIP(t *testing.T) {
 	}
 	host := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", t.TempDir(), "--public-ip", "localhost")
 	anonymous(t, host).do("PASV", "227 Entering Passive Mode (127,0,0,1,")
+}
+
+// TestListDash says that "--" ends what looks like options.
+func TestListDash(t *testing.T) {
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", directory(t, map[string]string{"-dash": "", "other": "", "--/in": ""}))
+	c := anonymous(t, srv)
+	for line, want := range map[string]string{
+		"LIST -- -dash": "-dash", "LIST -la --  -dash": "-dash", "NLST -- --": "in", "LIST -- other": "other",
+	} {
+		if got := c.get(line); strings.Count(got, "\r\n") != 1 || !strings.HasSuffix(got, want+"\r\n") {
+			t.Errorf("%s = %q, want %s alone", line, got, want)
+		}
+	}
+	if got := c.get("LIST --"); strings.Count(got, "\r\n") != 3 {
+		t.Errorf("LIST -- = %q, want all three", got)
+	}
 }

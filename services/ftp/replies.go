@@ -202,6 +202,8 @@ func (c *session) reply(line string) (string, func()) {
 		return a.text, a.then
 	case c.verb == "STAT" && strings.HasPrefix(line, " %s"): // a slip of the library
 		return " " + line[len(" %s"):], nil
+	case !final && strings.HasPrefix(line, "Connected to "+statAddr):
+		return "Connected to " + c.localName() + strings.TrimPrefix(line, "Connected to "+statAddr), nil
 	case !final && len(line) > 3 && line[3] == '-' && line[0] >= '4' && line[0] <= '5':
 		return "", nil // of an error of several lines, the last has another code
 	case !final:
@@ -220,6 +222,16 @@ func (c *session) reply(line string) (string, func()) {
 		return c.explain(line), nil
 	}
 	return polite(code, c.verb, line), nil
+}
+
+// statAddr stands in STAT for the address that the client came to: the library knows that of one listener.
+const statAddr = "(here)"
+
+func (c *session) localName() string {
+	if c.local.IsValid() {
+		return c.local.String()
+	}
+	return "this machine"
 }
 
 // codeOf returns the code of an answer's last line; final is false for any other.
@@ -298,6 +310,8 @@ func (c *session) explain(line string) string {
 	switch {
 	case strings.Contains(text, "no transfer connection"):
 		return "425 Send PASV, EPSV, PORT or EPRT first."
+	case strings.HasSuffix(text, "listing a file isn't allowed"):
+		return "501 MLSD is for directories." // RFC 3659 section 7.2.1
 	case strings.HasPrefix(text, "Could not listen for passive connection"):
 		return "425 No port is free for a data connection, try again later."
 	case strings.HasPrefix(line, "425 "):

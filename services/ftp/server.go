@@ -336,7 +336,7 @@ const never = 1 << 30
 func (l *library) GetSettings() (*ftpserver.Settings, error) {
 	settings := &ftpserver.Settings{
 		Listener:            inlet{l.s},
-		ListenAddr:          l.s.listeners[0].Addr().String(), // for STAT
+		ListenAddr:          statAddr,
 		Banner:              "gtwistd",
 		IdleTimeout:         never,
 		ConnectionTimeout:   int(connectTimeout / time.Second),
