@@ -300,7 +300,7 @@ func (o *options) bind(ctx context.Context, s *server) error {
 		}
 		s.listeners = append(s.listeners, l)
 	}
-	return nil
+	return s.ports.check(portsOf(s.listeners))
 }
 
 // openRoot opens a directory that is served; path is absolute, links resolved.

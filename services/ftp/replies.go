@@ -313,6 +313,7 @@ func (c *session) explain(line string) string {
 	case strings.HasSuffix(text, "listing a file isn't allowed"):
 		return "501 MLSD is for directories." // RFC 3659 section 7.2.1
 	case strings.HasPrefix(text, "Could not listen for passive connection"):
+		c.srv.noPort(c.ctx)
 		return "425 No port is free for a data connection, try again later."
 	case strings.HasPrefix(line, "425 "):
 		return "425 There was no data connection."

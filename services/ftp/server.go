@@ -42,6 +42,7 @@ type server struct {
 	publicIP publicIPs
 	ports    portRange
 	direct   bool // uploads are written in place
+	writes   bool // users may write to root, if nothing else is said of them
 
 	anonymous     bool
 	anonymousName string
@@ -64,9 +65,10 @@ type server struct {
 	refusing  chan struct{}
 	refusals  sync.WaitGroup
 
-	ids       atomic.Uint64
-	transfers atomic.Int64
-	buffers   buffers
+	ids        atomic.Uint64
+	transfers  atomic.Int64
+	lastNoPort atomic.Int64 // when noPort had its last record, in nanoseconds since 1970
+	buffers    buffers
 
 	stopping atomic.Bool
 	mu       sync.Mutex
@@ -87,7 +89,7 @@ func newServer(env *plugins.Env, o *options) *server {
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
-		direct:    o.upload.direct(),
+		direct: o.upload.direct(), writes: o.writable,
 		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
@@ -124,6 +126,7 @@ func (s *server) Serve(ctx context.Context) error {
 	if err := lib.Listen(); err != nil {
 		return err
 	}
+	s.inspect(ctx)
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var accepting, commands sync.WaitGroup
@@ -146,6 +149,19 @@ func (s *server) Serve(ctx context.Context) error {
 		return context.Cause(serving)
 	}
 	return nil
+}
+
+// inspect warns of what this process may not do, now that it may have given up its rights.
+func (s *server) inspect(ctx context.Context) {
+	if err := s.ports.check(portsOf(s.listeners)); err != nil {
+		s.log.WarnContext(ctx, "no client will have a port for its data", "error", err)
+	}
+	if !s.writes {
+		return
+	}
+	if err := writable(s.root); err != nil {
+		s.log.WarnContext(ctx, "--writable, but this process cannot write to the directory: every upload there will be refused", "root", s.path, "error", err)
+	}
 }
 
 // stop lets sessions end after what they do, or, at once, in the middle of it.

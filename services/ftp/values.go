@@ -60,8 +60,11 @@ func (r *portRange) Set(s string) error {
 	}
 	low, err1 := strconv.ParseUint(first, 10, 16)
 	high, err2 := strconv.ParseUint(last, 10, 16)
-	if err1 != nil || err2 != nil || low == 0 || low > high {
+	switch {
+	case err1 != nil || err2 != nil || low == 0 || high == 0:
 		return errors.New("not ports such as 50000-50100")
+	case low > high:
+		return fmt.Errorf("the wrong way round: did you mean %d-%d?", high, low)
 	}
 	r.low, r.high = int(low), int(high)
 	return nil
@@ -111,8 +114,13 @@ func (l *publicIPs) Set(s string) error {
 		}
 		rule.network = prefix
 	}
+	if err := l.fits(rule.network); err != nil {
+		return err
+	}
 	addr, err := netip.ParseAddr(target)
 	switch {
+	case err == nil && (addr.IsUnspecified() || addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255})):
+		return errors.New("no client can connect to that address")
 	case err == nil && !addr.Is4():
 		return errors.New("passive mode has IPv4 addresses; IPv6 clients use EPSV, which needs none")
 	case err == nil:
@@ -124,6 +132,21 @@ func (l *publicIPs) Set(s string) error {
 	}
 	l.rules = append(l.rules, rule)
 	return nil
+}
+
+// fits says whether there can be a rule for a network beside those there are; the zero value is all clients.
+func (l *publicIPs) fits(network netip.Prefix) error {
+	if network.IsValid() && network.Masked() != network {
+		return fmt.Errorf("%v is not the first address of a network: did you mean %v, or %v alone?", network, network.Masked(), network.Addr())
+	}
+	i := slices.IndexFunc(l.rules, func(r *publicIP) bool { return r.network == network })
+	switch {
+	case i < 0:
+		return nil
+	case !network.IsValid():
+		return fmt.Errorf("there is %q already: give others a network, as in 10.0.0.0/8=10.0.0.7", l.rules[i].given)
+	}
+	return fmt.Errorf("there is %q already for this network", l.rules[i].given)
 }
 
 func isHostName(s string) bool {
