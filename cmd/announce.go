@@ -51,12 +51,15 @@ func (r *runner) announce(redirection *daemon.Redirection) error {
 	return nil
 }
 
-// logReady puts on record what was bound, and waits until that is written: what follows may be a crash.
+// logReady puts on record what was bound and what is served, and waits until that is written: what follows may be a crash.
 func (r *runner) logReady(level slog.Level) {
 	ctx := context.Background()
 	for _, s := range r.services {
 		for _, info := range r.endpoints.Listeners(s.name) {
 			s.env.Log.Log(ctx, level, "listening", "endpoint", info.Spec, "address", info.Addr)
+		}
+		if report := s.report(); len(report) > 0 {
+			s.env.Log.LogAttrs(ctx, level, "serving", report...)
 		}
 	}
 	r.log.Log(ctx, level, "ready", "pid", os.Getpid(), "version", version())

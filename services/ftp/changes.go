@@ -7,10 +7,14 @@ import (
 	"time"
 )
 
-// changed is the record of what was done to a file.
+// changed is the record of what was done to a file, or was not for want of a right.
 func (f *files) changed(what, name string, err error, more ...any) error {
-	if err == nil {
-		f.session.log.Info(what, append([]any{"user", f.user.name, "path", f.session.recorded(name)}, more...)...)
+	about := append([]any{"user", f.user.name, "path", f.session.recorded(name)}, more...)
+	switch {
+	case err == nil:
+		f.session.log.Info(what, about...)
+	case errors.Is(err, errNoPermission):
+		f.session.log.Warn("change refused", append(about, "command", f.session.running(), "reason", err)...)
 	}
 	return err
 }

@@ -14,6 +14,7 @@ func (c *session) doUSER(_, name string) string {
 	case in:
 		return c.answer("530 You are logged in; another user needs another connection.")
 	case c.srv.mode == tlsRequire && !secure:
+		c.log.Warn("login refused", "user", name, "tls", false, "reason", "TLS is required")
 		return c.answer("530 TLS is required here: send AUTH TLS first.")
 	case name == "":
 		return c.answer("501 USER of what name?")

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -190,7 +191,7 @@ func (s *server) acceptFrom(l net.Listener) error {
 		}
 		c := newSession(s, conn)
 		if err := s.guard.Banned(c.remote.Addr()); err != nil {
-			c.log.Debug("client refused", "reason", err) // the ban had its record
+			c.log.Info("client refused", "reason", err)
 			s.refuse(conn, err.Error())
 			continue
 		}
@@ -276,10 +277,7 @@ func (s *server) Report() []slog.Attr {
 	s.mu.Lock()
 	sessions := len(s.sessions)
 	s.mu.Unlock()
-	attrs := []slog.Attr{slog.String("root", s.path)}
-	if s.anonymous {
-		attrs = append(attrs, slog.String("anonymous", describe(s.book.Anonymous())))
-	}
+	attrs := s.terms()
 	if n := s.guard.Bans(); n > 0 {
 		attrs = append(attrs, slog.Int("bans", n))
 	}
@@ -293,6 +291,33 @@ func (s *server) Report() []slog.Attr {
 		attrs = append(attrs, s.tls.Report()...)
 	}
 	return attrs
+}
+
+// terms are what does not change but at a reload.
+func (s *server) terms() []slog.Attr {
+	attrs := []slog.Attr{slog.String("root", s.path)}
+	if s.anonymous {
+		attrs = append(attrs, slog.String("anonymous", describe(s.book.Anonymous())))
+	}
+	if s.users != nil {
+		attrs = append(attrs, slog.String("users", fmt.Sprintf("%d, %s", len(s.users.Names()), s.theirRights())))
+	}
+	attrs = append(attrs, slog.String("tls", s.mode))
+	if s.ports.low > 0 {
+		attrs = append(attrs, slog.String("passive-ports", s.ports.String()))
+	}
+	if list := s.publicIP.GetSlice(); len(list) > 0 {
+		attrs = append(attrs, slog.String("public-ip", strings.Join(list, ", ")))
+	}
+	return attrs
+}
+
+// theirRights says in a few words what users may do.
+func (s *server) theirRights() string {
+	if s.secret != "" {
+		return "as " + s.secret + " says"
+	}
+	return describe(s.book.Account(anonymousName))
 }
 
 // describe says in a word or two what an account may do.

@@ -80,6 +80,9 @@ func TestTLSCommands(t *testing.T) {
 	c := dial(t, srv.Addrs()[0])
 	c.want("220")
 	c.do("USER anonymous", "530")
+	if log := srv.Log(); !strings.Contains(log, `level=WARN msg="login refused"`) || !strings.Contains(log, `user=anonymous tls=false reason="TLS is required"`) {
+		t.Errorf("no record of who came without TLS in %s", log)
+	}
 	c.do("PASS x", "503")
 	c.do("PROT P", "503")
 	c.do("AUTH KERBEROS", "504")
@@ -179,7 +182,32 @@ func TestReport(t *testing.T) {
 	for _, a := range srv.Service.(plugins.Reporter).Report() {
 		keys = append(keys, a.Key)
 	}
-	if got := strings.Join(keys, " "); !strings.HasPrefix(got, "root anonymous sessions ") || len(keys) < 4 {
+	if got := strings.Join(keys, " "); !strings.HasPrefix(got, "root anonymous tls sessions ") || len(keys) < 4 {
 		t.Errorf("Report() has %q, want the root, sessions and the certificate", got)
+	}
+}
+
+// TestReportOfTerms says that whoever starts the server sees what was understood of the options.
+func TestReportOfTerms(t *testing.T) {
+	dir := t.TempDir()
+	users := filepath.Join(dir, "users.toml")
+	write(t, users, "[users.alice]\n")
+	args := []string{"--listen", anyPort, "--root", dir, "--auth", passwords(t, "alice", "bob"), "--anonymous", "off", "--writable", "--tls", "require",
+		"--passive-ports", "50000-50100", "--public-ip", "203.0.113.7", "--public-ip", "10.0.0.0/8=10.0.0.7"}
+	for _, tt := range []struct {
+		more []string
+		want string
+	}{
+		{nil, "users=2, reads and writes tls=require passive-ports=50000-50100 public-ip=203.0.113.7, 10.0.0.0/8=10.0.0.7 "},
+		{[]string{"--users", users}, "users=2, as " + users + " says tls=require "},
+	} {
+		srv := plugintest.Start(t, ftp.Plugin(), append(args, tt.more...)...)
+		var got strings.Builder
+		for _, a := range srv.Service.(plugins.Reporter).Report() {
+			got.WriteString(a.String() + " ")
+		}
+		if !strings.HasPrefix(got.String(), "root="+dir+" "+tt.want) {
+			t.Errorf("Report() = %s, want %s", got.String(), tt.want)
+		}
 	}
 }

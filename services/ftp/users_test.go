@@ -97,6 +97,12 @@ enabled = false
 	_ = bob.pasv()
 	bob.do("STOR new", "550 /new: permission denied.")
 	bob.do("DELE b.txt", "550")
+	bob.do("MKD ./b\x00d", "550")
+	for _, want := range []string{`path=/b.txt command=DELE reason="permission denied"`, `path="/b\nd" command=MKD reason="permission denied"`} {
+		if log := srv.Log(); !strings.Contains(log, `level=WARN msg="change refused"`) || !strings.Contains(log, want) {
+			t.Errorf("no %s in %s", want, log)
+		}
+	}
 
 	alice.put("STOR half", strings.Repeat("x", 60))
 	refused(t, alice, "STOR over", strings.Repeat("x", 60), "552 Quota exceeded.")
@@ -195,8 +201,8 @@ func TestBan(t *testing.T) {
 	}
 	late.do("USER alice", "331")
 	late.do("PASS "+password, "530 Too many failed logins")
-	if log := srv.Log(); strings.Count(log, `level=WARN msg="client banned"`) != 1 {
-		t.Errorf("not one record of the ban:\n%s", log)
+	if log := srv.Log(); strings.Count(log, `level=WARN msg="client banned"`) != 1 || strings.Count(log, `level=INFO msg="client refused"`) != 2 {
+		t.Errorf("not one record of the ban and two of who came nevertheless:\n%s", log)
 	}
 	if got := fmt.Sprint(srv.Service.(plugins.Reporter).Report()); !strings.Contains(got, "bans=1") {
 		t.Errorf("Report() = %s", got)
