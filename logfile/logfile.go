@@ -233,8 +233,10 @@ func (f *File) Close() error {
 }
 
 // Run rotates at local midnight, compresses and removes rotated files, until ctx is done. It looks at the clock at least
-// once a minute, so that a suspended machine or a clock that was set costs no more than that. Call it once, after Chroot.
+// once a minute, so that a suspended machine or a clock that was set costs no more than that. Call it once, after Chroot, when
+// the process has given up its rights: whether they suffice for rotation is told at once, and not at midnight.
 func (f *File) Run(ctx context.Context) {
+	f.inspect()
 	timer := time.NewTimer(f.tick())
 	defer timer.Stop()
 	for {

@@ -75,6 +75,18 @@ func (f *File) rotateIfDue(n int64) {
 	delete(f.said, "rotate")
 }
 
+// inspect warns if the directory is one in which this process can rename nothing.
+func (f *File) inspect() {
+	f.mu.Lock()
+	defer f.unlock()
+	if f.closed || !f.follow || f.outside {
+		return
+	}
+	if err := mayWrite(filepath.Dir(f.path)); err != nil {
+		f.warn("rotate", "log file will not be rotated: this process cannot write to its directory", "path", f.name, "error", err)
+	}
+}
+
 func (f *File) full(n int64) bool {
 	if f.o.RotateSize <= 0 || n == 0 {
 		return false

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -29,6 +31,11 @@ func explain(name string, err error) error {
 		reason = "is a socket"
 	}
 	return &failure{text: fmt.Sprintf("open %s: %s", name, reason), cause: err}
+}
+
+// mayWrite says why files cannot be made and renamed in a directory, as far as its mode and the file system say.
+func mayWrite(dir string) error {
+	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 }
 
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -25,6 +25,9 @@ func (place) reserved(fs.FileInfo, int) string { return "" }
 
 func explain(_ string, err error) error { return err }
 
+// mayWrite leaves it to the rotation to find out.
+func mayWrite(string) error { return nil }
+
 func brokenPipe(err error) bool { return errors.Is(err, syscall.ERROR_BROKEN_PIPE) }
 
 // unlinked: a file that is open cannot be deleted.

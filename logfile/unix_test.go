@@ -3,6 +3,7 @@
 package logfile_test
 
 import (
+	"context"
 	"bufio"
 	"errors"
 	"fmt"
@@ -189,6 +190,34 @@ func TestPrivilegesDropped(t *testing.T) {
 	b, err := os.ReadFile(path)
 	if err != nil || strings.Count(string(b), "\n") != 5 {
 		t.Errorf("log = %q, %v, want five lines", b, err)
+	}
+}
+
+// TestDirectoryOfRoot says that whoever cannot rotate hears of it at the start. It runs itself as nobody.
+func TestDirectoryOfRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to give it up")
+	}
+	if !again(t) {
+		return
+	}
+	dir := publicDir(t)
+	own := filepath.Join(dir, "own")
+	if err := errors.Join(os.Mkdir(own, 0o755), os.Chown(own, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	w := &warnings{}
+	file, theirs := open(t, filepath.Join(dir, "x.log"), logfile.Options{Warn: w.warn}), open(t, filepath.Join(own, "y.log"), logfile.Options{Warn: w.warn})
+	if err := errors.Join(file.Chown(65534, 65534), theirs.Chown(65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	becomeNobody(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	file.Run(ctx)
+	theirs.Run(ctx)
+	if all := w.all(); len(all) != 1 || !strings.Contains(all[0], "will not be rotated") || !strings.Contains(all[0], "x.log") {
+		t.Errorf("warnings = %q, want one", all)
 	}
 }
 

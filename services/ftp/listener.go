@@ -41,6 +41,11 @@ func (s *server) dataListener(port int) *dataListener {
 	return s.passive[port]
 }
 
+// listenData takes a port of all interfaces for data connections.
+func listenData(port int) (*net.TCPListener, error) {
+	return net.ListenTCP("tcp", &net.TCPAddr{Port: port})
+}
+
 // serve tells the listener whose it is, before the client knows its port.
 func (d *dataListener) serve(c *session, active netip.AddrPort, private bool) {
 	d.mu.Lock()

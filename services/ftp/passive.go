@@ -33,7 +33,7 @@ func (r *portRange) check(taken []int) error {
 			mine++
 			continue
 		}
-		l, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
+		l, err := listenData(port)
 		switch {
 		case err == nil:
 			return l.Close()
