@@ -49,7 +49,6 @@ func (f *failure) Error() string { return f.text }
 type transfer struct {
 	verb, path string
 	start      int64 // of REST
-	allocated  int64 // of ALLO, 0 for nothing
 	began      time.Time
 	bytes      atomic.Int64
 	done       chan struct{} // closed after the last answer
@@ -59,6 +58,7 @@ type transfer struct {
 	open   bool // the file is
 	late   bool // the record waits for the file to be closed
 	err    error
+	least  int64 // how many bytes must come, as ALLO said
 
 	listing []byte // what LIST or MLSD sends
 }
@@ -89,17 +89,14 @@ func (c *session) current() *transfer {
 func (c *session) beginTransfer(verb, param string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.transfer = &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
-	switch verb {
-	case "RETR":
-		c.transfer.start = c.start
-	case "STOR", "APPE", "STOU":
-		c.transfer.allocated, c.allocated = c.allocated, 0
-		if verb == "STOR" { // the others begin where they must
-			c.transfer.start = c.start
-		}
+	t := &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
+	if verb == "RETR" || verb == "STOR" { // the others begin where they must
+		t.start = c.start
 	}
-	c.offset = 0
+	if verb == "STOR" || verb == "APPE" || verb == "STOU" {
+		t.least, c.allocated = c.allocated, 0
+	}
+	c.transfer = t
 	c.srv.transfers.Add(1)
 }
 
@@ -207,8 +204,8 @@ func (c *session) reply(line string) (string, func()) {
 	defer c.mu.Unlock()
 	code, final := codeOf(line)
 	switch {
-	case c.muted > 0 && final:
-		c.muted--
+	case c.unheard > 0 && final:
+		c.unheard--
 		return "", nil
 	case c.pending != nil && line == "200 OK":
 		a := c.pending

@@ -28,7 +28,7 @@ func (c *session) doREIN(_, _ string) string {
 		c.logout()
 		c.mu.Lock()
 		c.ascii, c.hash, c.idle = false, defaultHash, c.srv.limits.idle
-		c.muted = 2
+		c.unheard = 2
 		c.mu.Unlock()
 		return "TYPE I\r\nOPTS HASH " + defaultHash + "\r\n" + c.answer("220 Ready for a user.")
 	})

@@ -46,38 +46,41 @@ type session struct {
 	// What Read needs.
 	in    []byte // bytes of the client that are no line yet
 	queue []string
-	rest  []byte        // of the command that the library reads
-	turn  func() string // of the command that runs, see inTurn
+	rest  []byte // of the command that the library reads
+
+	turn func() string // of the command that runs, see inTurn
 
 	// Answers, see replies.go.
 	writing sync.Mutex
 	out     []byte // bytes of the library that are no line yet
 
-	mu        sync.Mutex
-	stream    net.Conn // raw, or TLS on it
-	secure    bool     // stream is TLS
-	private   bool     // data connections are, too (PROT P)
-	name      string   // of USER
-	user      *user    // nil before the login
-	last      time.Time
-	stranger  time.Time        // since when there is no user
-	idle      plugins.Duration // without a command; 0 is for ever
-	verb      string           // of the command that runs
-	pending   *answer
-	muted     int // answers of the library that nobody is to have
-	failure   *failure
-	transfer  *transfer
-	data      *dataListener
-	active    netip.AddrPort // where the next data connection goes; invalid in passive mode
-	epsvOnly  bool
-	hash      string // the algorithm of HASH
-	ascii     bool   // TYPE A
-	renaming  bool   // the command before was an RNFR, and was right
-	offset    int64  // of REST, for the next command
-	start     int64  // of REST, for this one
-	allocated int64  // of ALLO, for the next upload; 0 for nothing
-	told      map[string]int64
-	ended     bool
+	mu       sync.Mutex
+	stream   net.Conn // raw, or TLS on it
+	secure   bool     // stream is TLS
+	private  bool     // data connections are, too (PROT P)
+	name     string   // of USER
+	user     *user    // nil before the login
+	last     time.Time
+	verb     string // of the command that runs
+	pending  *answer
+	failure  *failure
+	transfer *transfer
+	data     *dataListener
+	active   netip.AddrPort // where the next data connection goes; invalid in passive mode
+	epsvOnly bool
+	hash     string // the algorithm of HASH
+	told     map[string]int64
+	ended    bool
+
+	stranger time.Time        // since when there is no user
+	idle     plugins.Duration // without a command; 0 is for ever
+	unheard  int              // answers of the library that nobody is to have
+	ascii    bool             // TYPE A
+	renaming bool             // the command before was an RNFR, and was right
+	offset   int64            // of REST, for the next command
+	start    int64            // of REST, for this one
+	// allocated is how long the next upload will be, as ALLO said; 0 is unknown.
+	allocated int64
 }
 
 // peer is the address of a client, which the library hands back, and with it the session.
