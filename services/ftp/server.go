@@ -44,6 +44,7 @@ type server struct {
 	ports    portRange
 	direct   bool // uploads are written in place
 	writes   bool // users may write to root, if nothing else is said of them
+	commands map[string]command
 
 	anonymous     bool
 	anonymousName string
@@ -90,7 +91,7 @@ func newServer(env *plugins.Env, o *options) *server {
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
-		direct: o.upload.direct(), writes: o.writable,
+		direct: o.upload.direct(), writes: o.writable, commands: newCommands(),
 		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
