@@ -50,7 +50,7 @@ func (o *options) authError(err error) error {
 	switch {
 	case !errors.Is(err, fs.ErrNotExist):
 	case checker == "memory", checker == "unix", checker == "sshkey":
-		hint = fmt.Sprintf("gtwistd hash-password %s >> users, and then --auth users", userIn(checker, rest))
+		hint = fmt.Sprintf("gtwistd hash-password %s >> passwords, and then --auth passwords", userIn(checker, rest))
 	case checker == "anonymous" && o.anonymous.on():
 		hint = "people without an account are let in already: leave it out"
 	case checker == "anonymous":

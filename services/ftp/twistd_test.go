@@ -17,7 +17,7 @@ func TestWordsOfTwistd(t *testing.T) {
 		args []string
 		want []string // in the error and its hint; none for no error
 	}{
-		{"memory", []string{"--auth", "memory:alice:secret:bob:secret"}, []string{"--auth memory: there is no such checker", "gtwistd hash-password alice >> users", "--auth users"}},
+		{"memory", []string{"--auth", "memory:alice:secret:bob:secret"}, []string{"--auth memory: there is no such checker", "gtwistd hash-password alice >> passwords", "--auth passwords"}},
 		{"memory of a strange name", []string{"--auth", "memory:a b:secret"}, []string{"hash-password NAME >>"}},
 		{"anonymous", []string{"--auth", "anonymous"}, []string{"--auth anonymous: there is no such checker", "let in already"}},
 		{"anonymous kept out", []string{"--auth", "anonymous", "--anonymous", "off"}, []string{"--anonymous off"}},

@@ -152,7 +152,7 @@ func TestFileMistakes(t *testing.T) {
 		{"level", "[users.a]\npermissions = \"everything\"", []string{`:2:15: users.a: permissions: "everything": neither "none"`}, ""},
 		{"word alone", "[users.a]\npermissions = \"write\"", []string{`:2:15: users.a: permissions: "write": not a level`}, `did you mean ["write"]?`},
 		{"word", "[users.a]\npermissions = [\"read\", \"wite\"]", []string{`:2:24: users.a: permissions: "wite": not a permission`}, "list, download, create, overwrite, delete, rename, mkdir, read, write"},
-		{"level in a list", "[users.a]\npermissions = [\"all\"]", []string{`:2:16: users.a: permissions: "all": not a permission`}, "list, download"},
+		{"level in a list", "[users.a]\npermissions = [\"all\"]", []string{`:2:16: users.a: permissions: "all": not a permission`}, `"all" stands alone, without brackets`},
 		{"list in a list", "[users.a]\npermissions = [[]]", []string{`:2:1: users.a: permissions: a list: not a permission`}, "list, download"},
 		{"networks", "[users.a]\nallow-from = \"10.0.0.0/8\"", []string{`:2:14: users.a: allow-from: "10.0.0.0/8": not a list such as`}, ""},
 		{"network", "[users.a]\nallow-from = [\"localhost\"]", []string{`:2:15: users.a: allow-from: "localhost": not an address such as`}, ""},

@@ -111,3 +111,40 @@ func homes(b *Book) (list []string) {
 	}
 	return list
 }
+
+// TestZeroIsNoLimit says that a user may have none of the limits that [defaults] gives to all.
+func TestZeroIsNoLimit(t *testing.T) {
+	const limits = "quota = %[1]d\nmax-files = %[1]d\nmax-file-size = %[1]d\nupload-bandwidth = %[1]d\ndownload-bandwidth = %[1]d\nmax-sessions = %[1]d\n"
+	b := book(t, "[defaults]\n"+fmt.Sprintf(limits, 1)+"[users.alice]\n"+fmt.Sprintf(limits, 0), Options{Users: Account{Root: t.TempDir(), Permissions: All}})
+	for _, name := range []string{"alice", "bob"} {
+		limited := name == "bob"
+		s := login(t, b, name)
+		other, err := b.Login(name, home)
+		if (err != nil) != limited {
+			t.Errorf("%s: the second session: %v", name, err)
+		}
+		if err == nil {
+			other.Close()
+		}
+		if n := s.UploadLimit().Chunk(1 << 20); (n < 1<<20) != limited {
+			t.Errorf("%s: %d bytes are received at once", name, n)
+		}
+		if n := s.DownloadLimit().Chunk(1 << 20); (n < 1<<20) != limited {
+			t.Errorf("%s: %d bytes are sent at once", name, n)
+		}
+		for range 2 {
+			u, err := s.Upload(t.Context(), -1)
+			if err != nil {
+				if !limited {
+					t.Errorf("%s: %v", name, err)
+				}
+				continue
+			}
+			n, err := u.Reserve(0, 1000)
+			if (n < 1000) != limited {
+				t.Errorf("%s: room for %d bytes, %v", name, n, err)
+			}
+			u.Close(n)
+		}
+	}
+}

@@ -160,11 +160,21 @@ func readWords(list []any) (Permissions, error) {
 		text, _ := element.(string)
 		right, ok := wordOf(text)
 		if !ok {
-			return None, &atIndex{i, &hinted{show(element) + ": not a permission", "the permissions are " + strings.Join(allWords(), ", ")}}
+			return None, &atIndex{i, &hinted{show(element) + ": not a permission", rightWord(text)}}
 		}
 		may |= right
 	}
 	return may, nil
+}
+
+// rightWord is the hint for a word that is no permission.
+func rightWord(text string) string {
+	for _, l := range levels {
+		if l.word == text {
+			return fmt.Sprintf("%q stands alone, without brackets", text)
+		}
+	}
+	return "the permissions are " + strings.Join(allWords(), ", ")
 }
 
 func wordOf(text string) (Permissions, bool) {
