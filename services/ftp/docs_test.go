@@ -117,7 +117,7 @@ func TestDocumentation(t *testing.T) {
 	t.Chdir(documentedFiles(t))
 	var last *example
 	count := map[string]int{}
-	here := strings.NewReplacer("/srv/", "srv/", "/etc/gtwistd/", "", "/var/log/gtwistd/", "")
+	here := strings.NewReplacer("/srv/", "srv/", "/etc/letsencrypt/", "", "/etc/gtwistd/", "", "/etc/gtwistd", ".", "/var/log/gtwistd/", "", "/var/log/gtwistd", ".")
 	for _, found := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
 		kind, text := found[1], strings.ReplaceAll(found[2], "\\\n", "")
 		count[kind]++
@@ -128,11 +128,15 @@ func TestDocumentation(t *testing.T) {
 			}
 		case "ini":
 			last = runExample(t, here.Replace(regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindStringSubmatch(text)[1]))
+		case "bash":
+			prepare(t, here.Replace(text))
+		case "toml":
+			write(t, "users.toml", here.Replace(text))
 		case "console":
 			converse(t, last, text)
 		}
 	}
-	if count["sh"] < 5 || count["console"] < 4 || count["ini"] != 1 {
+	if count["sh"] < 5 || count["console"] < 4 || count["ini"] != 1 || count["bash"] != 1 {
 		t.Errorf("found the blocks %v", count)
 	}
 }
@@ -143,12 +147,31 @@ func documentedFiles(t *testing.T) string {
 	dir := directory(t, map[string]string{
 		"public/report.txt": "All is well.\n", "public/sub/file": "", "incoming/": "", "srv/files/": "",
 		"report.txt": "All is well.\n", "notes.txt": "n\n", "big.bin": strings.Repeat("0123456789", 300),
-		"users": "joe:$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1\n",
+		"passwords": "joe:$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1\n",
 	})
-	if err := os.WriteFile(filepath.Join(dir, "ftp.pem"), selfSigned(t), 0o600); err != nil {
+	both := string(selfSigned(t))
+	write(t, filepath.Join(dir, "ftp.pem"), both)
+	live := filepath.Join(dir, "live", "example.org")
+	if err := os.MkdirAll(live, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	write(t, filepath.Join(live, "fullchain.pem"), both)
+	write(t, filepath.Join(live, "privkey.pem"), "")
 	return dir
+}
+
+// prepare runs the commands of an administrator, without what only root can do. The password is "secret" for everybody.
+func prepare(t *testing.T, text string) {
+	t.Helper()
+	const ours = `set -e
+useradd() { :; }
+chown() { :; }
+install() { shift 5; command install -d "$@"; }
+gtwistd() { sed -n "s/^joe:/$2:/p" passwords; }
+`
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", ours+text).CombinedOutput(); err != nil {
+		t.Errorf("%s\n%v: %s", text, err, out)
+	}
 }
 
 // selfSigned returns a certificate and its key.
