@@ -21,13 +21,13 @@ type entry struct {
 	modified time.Time
 }
 
-// entryOf shows what clients understand: permissions, and whether it is a directory. Times are UTC, names have NUL for a
-// newline.
+// entryOf shows what clients understand: permissions, and whether it is a directory. Times are UTC, names have NUL for what
+// ends a line.
 func entryOf(name string, info fs.FileInfo) *entry {
 	if name == "." {
 		name = "/"
 	}
-	return &entry{strings.ReplaceAll(name, "\n", "\x00"), info.Size(), info.Mode() & (fs.ModeDir | fs.ModePerm), info.ModTime().UTC()}
+	return &entry{oneLine(name), info.Size(), info.Mode() & (fs.ModeDir | fs.ModePerm), info.ModTime().UTC()}
 }
 
 // Name implements fs.FileInfo.

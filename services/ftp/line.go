@@ -12,6 +12,14 @@ func cut(line string) (verb, param string) {
 	return strings.ToUpper(verb), param
 }
 
+// oneLine puts a NUL for what ends a line, for some clients a CR alone, too. A NUL that comes back is taken for a newline.
+func oneLine(name string) string {
+	if !strings.ContainsAny(name, "\r\n") {
+		return name
+	}
+	return strings.NewReplacer("\r", "\x00", "\n", "\x00").Replace(name)
+}
+
 // isUrgent says whether a command is worked on while a transfer runs.
 func isUrgent(line string) bool {
 	verb, param := cut(line)

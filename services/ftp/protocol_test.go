@@ -201,11 +201,11 @@ func TestNames(t *testing.T) {
 		c.do("DELE "+name, "250")
 		c.do("MKD "+name, "257")
 		c.do("CWD "+name, "250")
-		if got, want := c.do("PWD", "257"), `"/`+strings.ReplaceAll(strings.ReplaceAll(name, `"`, `""`), "\r\x00", "\r")+`"`; !strings.Contains(got, want) {
+		if got, want := c.do("PWD", "257"), `"/`+strings.ReplaceAll(strings.ReplaceAll(name, `"`, `""`), "\r\x00", "\x00")+`"`; !strings.Contains(got, want) {
 			t.Errorf("PWD = %q, want %q in it", got, want)
 		}
 		c.do("CWD /", "250")
-		if got := c.get("NLST"); got != strings.ReplaceAll(name, "\r\x00", "\r")+"\r\n" {
+		if got := c.get("NLST"); got != strings.ReplaceAll(name, "\r\x00", "\x00")+"\r\n" {
 			t.Errorf("NLST = %q, want %q", got, name)
 		}
 		c.do("RMD "+name, "250")
@@ -410,5 +410,29 @@ func TestListDash(t *testing.T) {
 	}
 	if got := c.get("LIST --"); strings.Count(got, "\r\n") != 3 {
 		t.Errorf("LIST -- = %q, want all three", got)
+	}
+}
+
+// TestLineEndsInNames says that no name ends a line of a listing or an answer, and how such files are reached.
+func TestLineEndsInNames(t *testing.T) {
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", directory(t, map[string]string{"a\rb": "cr", "a\nb": "newline", "\xff": "255", "d\re/": ""}))
+	c := anonymous(t, srv)
+	for _, line := range []string{"LIST", "NLST", "MLSD"} {
+		if got := c.get(line); strings.Count(got, "\r") != 4 || strings.Count(got, "\n") != 4 || strings.Count(got, "a\x00b\r\n") != 2 {
+			t.Errorf("%s = %q, want four lines", line, got)
+		}
+	}
+	for name, want := range map[string]string{"a\x00b": "newline", "a\r\x00b": "cr", "\xff\xff": "255"} {
+		if got := c.get("RETR " + name); got != want {
+			t.Errorf("RETR %q = %q, want %q", name, got, want)
+		}
+	}
+	c.do("CWD d\r\x00e", "250")
+	for line, want := range map[string]string{
+		"PWD": "257 \"/d\x00e\"", "MLST ../a\r\x00b": "250-", "SIZE no\r\x00ne": "550 /d\x00e/no\x00ne: no such file", "STAT /": "212-",
+	} {
+		if got := c.do(line, want); strings.Contains(strings.ReplaceAll(got, "\r\n", ""), "\r") {
+			t.Errorf("%q: %q", line, got)
+		}
 	}
 }

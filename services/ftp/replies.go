@@ -146,7 +146,7 @@ func (c *session) Write(p []byte) (int, error) {
 		if i < 0 {
 			break
 		}
-		line := strings.TrimSuffix(string(c.out[:i]), "\r")
+		line := oneLine(strings.TrimSuffix(string(c.out[:i]), "\r"))
 		c.out = c.out[i+1:]
 		text, after := c.reply(line)
 		if after != nil {
@@ -377,7 +377,7 @@ func (c *session) failureOf(path string, err error) *failure {
 	if len(path) > maxShown {
 		path = path[:maxShown] + "…"
 	}
-	return &failure{code, strings.ReplaceAll(path, "\n", "\x00") + ": " + reason + "."}
+	return &failure{code, oneLine(path) + ": " + reason + "."}
 }
 
 // brokenOff says why a transfer had to end; code 0 is for another reason.
@@ -468,5 +468,5 @@ func sentence(s string) string {
 	if r, n := utf8.DecodeRuneInString(s); n > 0 {
 		s = string(unicode.ToUpper(r)) + s[n:]
 	}
-	return strings.ReplaceAll(s, "\n", "\x00") + "."
+	return oneLine(s) + "."
 }
