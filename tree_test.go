@@ -34,14 +34,17 @@ var imports = []struct {
 	{"plugins", nil, nil},
 	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd"}, nil},
 
-	// A service knows the vocabulary and its own parts. Two of them send files.
+	// A service knows the vocabulary and its own parts. Two of them send and take files, with leaves in common.
 	{"services/web", []string{"plugins", "services/web/*"}, []string{"plugins/plugintest"}},
 	{"services/web/lane", []string{"internal/cork"}, []string{"plugins/plugintest"}},
-	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork"}, []string{"plugins/plugintest"}},
+	{"services/web/static", []string{"plugins", "internal/part", "internal/regular"}, []string{"plugins/plugintest"}},
+	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork", "internal/part", "internal/regular"}, []string{"plugins/plugintest"}},
+	{"services/ftp/accounts", []string{"plugins", "internal/regular"}, []string{"plugins/plugintest"}},
 	{"services/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 	{"services/*/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 
-	// Leaves know nobody; what an endpoint was meant to be is guessed like a command.
+	// Leaves know nobody; what an endpoint was meant to be is guessed like a command, and a password file may be none.
+	{"internal/htpasswd", []string{"internal/regular"}, nil},
 	{"internal/endpoint", []string{"internal/suggest"}, []string{"internal/certs"}},
 	{"daemon", nil, nil},
 	{"logfile", nil, nil},

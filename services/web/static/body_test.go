@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/gtwistd/gtwistd/internal/part"
 )
 
 // uploads returns a handler that takes uploads.
@@ -173,8 +175,8 @@ func FuzzUploadName(f *testing.F) {
 		if checkName(name, false) != nil {
 			return
 		}
-		if strings.ContainsAny(name, "/\\\x00") || hidden(name) || isPart(name) || !isPart(partName(name)) || len(partName(name)) > maxName {
-			t.Errorf("%q becomes %q, of which the part is %q", given, name, partName(name))
+		if strings.ContainsAny(name, "/\\\x00") || hidden(name) || part.Is(name) || !part.Is(part.Name(name)) || len(part.Name(name)) > 255 {
+			t.Errorf("%q becomes %q, of which the part is %q", given, name, part.Name(name))
 		}
 		if got, slash, ok := localName("/"+name, false); got != name || slash || !ok {
 			t.Errorf("%q becomes %q, which is not found", given, name)
