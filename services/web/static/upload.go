@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gtwistd/gtwistd/internal/part"
 	"github.com/gtwistd/gtwistd/internal/regular"
@@ -27,9 +26,6 @@ const (
 
 	// uploadChunk is how much of an upload is in memory, in bytes.
 	uploadChunk = 64 << 10
-
-	// stallTimeout is how long a client may send nothing of an upload.
-	stallTimeout = 30 * time.Second
 
 	// uploadOffset says how much of an unfinished upload there is, as in draft-ietf-httpbis-resumable-upload.
 	uploadOffset = "Upload-Offset"
@@ -92,8 +88,8 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := &patientReader{r.Body, http.NewResponseController(w)}
-	if err := h.store(r.Context(), u, body, limit); err != nil {
+	unhurried(w)
+	if err := h.store(r.Context(), u, r.Body, limit); err != nil {
 		return err
 	}
 	header := w.Header()
