@@ -20,8 +20,8 @@ const (
 
 // tlsOptions say whether and how connections are encrypted.
 type tlsOptions struct {
-	mode         choice
-	reuse        choice
+	mode         string // "" if not said
+	reuse        string
 	implicit     []string
 	certificates []string
 	keys         []string
@@ -31,17 +31,10 @@ type tlsOptions struct {
 	acmeEmail, acmeDirectory string
 }
 
-func newTLSOptions() tlsOptions {
-	return tlsOptions{
-		mode:  choice{of: []string{tlsOff, tlsAllow, tlsRequire}},
-		reuse: choice{value: reuseOff, of: []string{reuseOff, reuseWarn, tlsRequire}},
-	}
-}
-
 func (t *tlsOptions) flags(fs *pflag.FlagSet) {
-	fs.Var(&t.mode, "tls", "on ordinary ports, encrypt nothing, or what clients ask to be (AUTH TLS), or talk to nobody else, for commands and data (default off; allow with "+
+	fs.Var(plugins.Choice(&t.mode, tlsOff, tlsAllow, tlsRequire), "tls", "on ordinary ports, encrypt nothing, or what clients ask to be (AUTH TLS), or talk to nobody else, for commands and data (default off; allow with "+
 		"--certificate, --client-ca or --acme)")
-	fs.Var(&t.reuse, "tls-session-reuse", "on data connections, want the TLS session of the control connection, so that nobody else can take them")
+	fs.Var(plugins.Choice(&t.reuse, reuseOff, reuseWarn, tlsRequire), "tls-session-reuse", "on data connections, want the TLS session of the control connection, so that nobody else can take them")
 	fs.StringArrayVarP(&t.certificates, "certificate", "c", nil,
 		"PEM `FILE` with the certificate and its chain; read again when it changes; repeatable (default a self-made one, kept in --state-dir)")
 	fs.StringArrayVarP(&t.keys, "privkey", "k", nil, "PEM `FILE` with the private key; one for each --certificate, in the same order (default the certificate's file)")
@@ -59,8 +52,8 @@ func (t *tlsOptions) named() bool {
 // explicit is the mode of ordinary ports.
 func (t *tlsOptions) explicit() string {
 	switch {
-	case t.mode.value != "":
-		return t.mode.value
+	case t.mode != "":
+		return t.mode
 	case t.named():
 		return tlsAllow
 	}
@@ -72,8 +65,8 @@ func (t *tlsOptions) check() error {
 	switch {
 	case t.named() && !on:
 		return &plugins.UsageError{Reason: "--tls off: there is no use for a certificate", Suggestion: "leave --tls out, or say --tls require"}
-	case t.reuse.value != reuseOff && !on:
-		return &plugins.UsageError{Reason: fmt.Sprintf("--tls-session-reuse %s: there is no TLS here", t.reuse.value), Suggestion: "add --tls require"}
+	case t.reuse != reuseOff && !on:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--tls-session-reuse %s: there is no TLS here", t.reuse), Suggestion: "add --tls require"}
 	case len(t.keys) > len(t.certificates):
 		return &plugins.UsageError{Reason: fmt.Sprintf("--privkey %q: there is no --certificate for it", t.keys[len(t.certificates)]), Suggestion: "give one --certificate for each --privkey"}
 	case len(t.keys) > 0 && len(t.keys) < len(t.certificates):

@@ -109,7 +109,8 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 func (o *options) logFlags(fs *pflag.FlagSet) {
 	o.accessLog = plugins.Path{Kind: "FILE|log|off", Given: accessLogOwn, Words: []string{accessLogOwn, accessLogOff}}
 	fs.Var(&o.accessLog, "access-log", "where a record of each request goes: to a file, to the program's own log (log) or nowhere (off)")
-	fs.Var(&o.accessFormat, "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
+	o.accessFormat = formatCombined
+	fs.Var(plugins.Choice(&o.accessFormat, formatCombined, formatJSON), "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
 }
 
 func (o *options) terminalFlags(fs *pflag.FlagSet) {
