@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -253,42 +252,6 @@ func (o *options) checkStatic(specs []mountSpec) (err error) {
 		}
 	})
 	return err
-}
-
-func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.Env) (*mount, error) {
-	kind, _ := kindOf(o.kinds, spec.kind)
-	maker, flags, defaults := kind.New(), newFlagSet(), newFlagSet()
-	var own common
-	own.flags(flags)
-	defaults.AddFlagSet(o.commonFlags)
-	if spec.kind == "static" {
-		defaults.AddFlagSet(o.staticFlags)
-	}
-	maker.Flags(flags)
-	if err := spec.apply(flags, defaults); err != nil {
-		return nil, spec.blame(err)
-	}
-	if o.live && spec.kind == "static" {
-		if err := flags.Set("memory", "0"); err != nil { // a browser comes back within milliseconds of a change
-			return nil, err
-		}
-	}
-	m := &mount{spec: spec, host: spec.host, path: spec.path}
-	var err error
-	if m.users, err = own.users(spec, env); err != nil {
-		return nil, err
-	}
-	header := own.header()
-	at := Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}
-	if m.inner, err = maker.Mount(ctx, at, env); err != nil {
-		return nil, spec.blame(err)
-	}
-	m.guard = func(next http.Handler) http.Handler { return own.wrap(next, header, m.users, env) }
-	m.handler = m.guard(m.inner)
-	if files, ok := m.inner.(*static.Handler); ok && own.plain() {
-		m.files = files
-	}
-	return m, nil
 }
 
 // bind opens the listeners.
