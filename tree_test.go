@@ -34,12 +34,13 @@ var imports = []struct {
 	{"plugins", nil, nil},
 	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd"}, nil},
 
-	// A service knows the vocabulary and its own parts. Two of them send and take files, with leaves in common.
-	{"services/web", []string{"plugins", "services/web/*"}, []string{"plugins/plugintest"}},
-	{"services/web/lane", []string{"internal/cork"}, []string{"plugins/plugintest"}},
+	// A service knows the vocabulary and its own parts. Two of them send and take files and limit
+	// clients, with leaves in common.
+	{"services/web", []string{"plugins", "services/web/*", "internal/peer"}, []string{"plugins/plugintest"}},
+	{"services/web/lane", []string{"internal/cork", "internal/peer"}, []string{"plugins/plugintest"}},
 	{"services/web/static", []string{"plugins", "internal/part", "internal/regular"}, []string{"plugins/plugintest"}},
-	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork", "internal/part", "internal/regular"}, []string{"plugins/plugintest"}},
-	{"services/ftp/accounts", []string{"plugins", "internal/regular"}, []string{"plugins/plugintest"}},
+	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork", "internal/part", "internal/peer", "internal/regular"}, []string{"plugins/plugintest"}},
+	{"services/ftp/accounts", []string{"plugins", "internal/peer", "internal/regular"}, []string{"plugins/plugintest"}},
 	{"services/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 	{"services/*/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 
