@@ -8,13 +8,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"math/big"
 	"testing"
 	"time"
-
-	"github.com/gtwistd/gtwistd/internal/certs"
-	"github.com/gtwistd/gtwistd/plugins"
 )
 
 // ReloadCertificates reads certificate files anew, as the runner does before it calls Reload of the services.
@@ -42,21 +38,4 @@ func SelfSigned(t testing.TB, host string) (cert, key []byte) {
 	}
 	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-}
-
-func (h *Host) tls(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) {
-	c := certs.Config{
-		ClientCA: o.ClientCA, ACME: o.ACME, Email: o.ACMEEmail, Directory: o.ACMEDirectory, NextProtos: o.NextProtos,
-	}
-	for _, p := range o.Certificates {
-		c.Pairs = append(c.Pairs, certs.Pair{Cert: p.Cert, Key: p.Key})
-	}
-	t, err := h.certs.TLS(c)
-	if wrong, ok := errors.AsType[*certs.Error](err); ok && wrong.Usage {
-		return nil, &plugins.UsageError{Reason: wrong.Error(), Suggestion: wrong.Hint()}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &plugins.TLS{Config: t.Config, Challenge: t.Challenge, Report: t.Report}, nil
 }
