@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"iter"
 	"net"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/spf13/pflag"
 
 	"github.com/gtwistd/gtwistd/plugins"
 )
@@ -44,6 +47,62 @@ func Sessions(text string) iter.Seq2[string, string] {
 			}
 		}
 	}
+}
+
+var (
+	tableRow = regexp.MustCompile(`(?m)^\| (.+?) \| (.*?) ?\| .* \|$`)
+	named    = regexp.MustCompile("(?:`|, )(-{0,2})([a-z0-9-]+)")
+	literal  = regexp.MustCompile("`([^`]*)`")
+)
+
+// CheckOptions compares the tables of a page in Markdown with options. Their rows have at least three cells: the first names
+// the option and ends in "+" if it may be repeated, the second has the default, if there is one to tell.
+//
+//	| `--listen ENDPOINT` + | `tcp:7070` | where to listen |
+//
+// Each option that is not hidden is in a table. dashes is what stands before names, "--", or "" for settings such as those of
+// a mount; with dashes each name must be an option.
+func CheckOptions(t testing.TB, page string, fs *pflag.FlagSet, dashes string) {
+	t.Helper()
+	found := map[string]bool{}
+	for _, row := range tableRow.FindAllStringSubmatch(strings.ReplaceAll(page, `\|`, "¦"), -1) {
+		for _, name := range named.FindAllStringSubmatch(row[1], -1) {
+			if name[1] != dashes {
+				continue
+			}
+			f := fs.Lookup(name[2])
+			if f == nil && dashes != "" {
+				t.Errorf("there is no option %s%s", dashes, name[2])
+			}
+			if f == nil {
+				continue
+			}
+			found[f.Name] = true
+			if err := compareOption(f, row[1], row[2]); err != nil {
+				t.Errorf("%s%s: %v", dashes, f.Name, err)
+			}
+		}
+	}
+	fs.VisitAll(func(f *pflag.Flag) {
+		if !found[f.Name] && !f.Hidden {
+			t.Errorf("%s%s is in no table", dashes, f.Name)
+		}
+	})
+}
+
+func compareOption(f *pflag.Flag, first, second string) error {
+	var values []string
+	for _, value := range literal.FindAllStringSubmatch(second, -1) {
+		values = append(values, value[1])
+	}
+	got, want := strings.Join(values, ","), strings.Trim(f.DefValue, "[]")
+	if nothing := want == "" || want == "0" || want == "false"; !nothing && got != want {
+		return fmt.Errorf("the default is %q, documented as %q", want, second)
+	}
+	if _, list := f.Value.(pflag.SliceValue); list != strings.HasSuffix(first, "+") {
+		return fmt.Errorf("repeatable is %v, documented as %q", list, first)
+	}
+	return nil
 }
 
 // Words splits a command line as a shell does, and expands no names of files. It needs sh.

@@ -1,9 +1,12 @@
 package plugintest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 const page = "# a page\n\n```sh\nmodel --listen \\\n  tcp:70\n```\n\n```\nplain\n```\n"
@@ -38,5 +41,43 @@ func TestExample(t *testing.T) {
 	}
 	if got, err := e.Run(t.Context(), "echo no; false"); err == nil || got != "no\n" {
 		t.Errorf("Run() of what fails = %q, %v, want an error", got, err)
+	}
+}
+
+// complaints is a test that keeps its errors.
+type complaints struct {
+	testing.TB
+	list []string
+}
+
+func (c *complaints) Helper() {}
+
+func (c *complaints) Errorf(format string, args ...any) {
+	c.list = append(c.list, fmt.Sprintf(format, args...))
+}
+
+func TestCheckOptions(t *testing.T) {
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	fs.StringArray("listen", nil, "")
+	fs.StringP("greeting", "g", "hello", "")
+	fs.Bool("deaf", false, "")
+	fs.Bool("old", false, "")
+	if err := fs.MarkHidden("old"); err != nil {
+		t.Fatal(err)
+	}
+	listen, greeting, deaf := "| `--listen ENDPOINT` + | | where |\n", "| `--greeting TEXT`, `-g TEXT` | `hello` | say |\n", "| `--deaf` | | hear |\n"
+	for _, tt := range []struct{ name, page, dashes, want string }{
+		{"all is well", "| option | default | |\n|---|---|---|\n" + listen + greeting + deaf, "--", ""},
+		{"without dashes", "| `deaf` | | hear |\n| `other` | | x |\n| `listen=E` + | | a |\n| `greeting` | `hello` | b |\n", "", ""},
+		{"another default", listen + strings.Replace(greeting, "hello", "bye", 1) + deaf, "--", "--greeting: the default is \"hello\", documented as \"`bye`\""},
+		{"may be repeated", strings.Replace(listen, " +", "", 1) + greeting + deaf, "--", "--listen: repeatable is true, documented as \"`--listen ENDPOINT`\""},
+		{"one is missing", listen + greeting, "--", "--deaf is in no table"},
+		{"one too many", listen + greeting + deaf + "| `--blind` | | see |\n", "--", "there is no option --blind"},
+	} {
+		c := &complaints{TB: t}
+		CheckOptions(c, tt.page, fs, tt.dashes)
+		if got := strings.Join(c.list, "\n"); got != tt.want {
+			t.Errorf("%s: CheckOptions() says %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

@@ -105,27 +105,7 @@ func converse(t *testing.T, e *plugintest.Example, text string) {
 func TestDocumentedOptions(t *testing.T) {
 	fs := pflag.NewFlagSet("ftp", pflag.ContinueOnError)
 	ftp.Plugin().New().Flags(fs)
-	found := map[string]bool{}
-	page := strings.ReplaceAll(readPage(t), `\|`, "¦")
-	for _, row := range regexp.MustCompile("(?m)^\\| `(?:-\\w, )?--([a-z0-9-]+)(.*?) \\| (.*?) ?\\| .* \\|$").FindAllStringSubmatch(page, -1) {
-		flag := fs.Lookup(row[1])
-		if flag == nil {
-			t.Errorf("there is no option --%s", row[1])
-			continue
-		}
-		found[row[1]] = true
-		if nothing := flag.DefValue == "" || flag.DefValue == "0" || flag.DefValue == "false" || flag.DefValue == "[]"; !nothing && row[3] != "`"+flag.DefValue+"`" {
-			t.Errorf("--%s: the default is %q, documented as %s", row[1], flag.DefValue, row[3])
-		}
-		if _, list := flag.Value.(pflag.SliceValue); list != strings.HasSuffix(row[2], "+") {
-			t.Errorf("--%s: repeatable is %v, documented as %q", row[1], list, row[2])
-		}
-	}
-	fs.VisitAll(func(f *pflag.Flag) {
-		if !found[f.Name] && !f.Hidden {
-			t.Errorf("--%s is in no table", f.Name)
-		}
-	})
+	plugintest.CheckOptions(t, readPage(t), fs, "--")
 }
 
 // TestDocumentedGaps sends what the page says is answered in a way of its own.
