@@ -2,69 +2,23 @@ package ftp_test
 
 import (
 	"bufio"
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/ftp"
 )
 
-// example is a documented command line that runs, on free ports instead of those that it names.
-type example struct {
-	*plugintest.Server
-	mu      sync.Mutex
-	ports   []string // as documented, in the order of Addrs
-	secured []bool   // those that begin with TLS
-}
-
-// note returns what to listen on instead of a documented endpoint.
-func (e *example) note(spec string, secured bool) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.ports, e.secured = append(e.ports, regexp.MustCompile(`\d+`).FindString(spec)), append(e.secured, secured)
-	return anyPort
-}
-
-// loopback binds each endpoint of an example to a free port.
-type loopback struct {
-	plugins.Maker
-	example *example
-}
-
-// Make implements plugins.Maker.
-func (l loopback) Make(ctx context.Context, env *plugins.Env) (plugins.Service, error) {
-	e := *env
-	e.Listen = func(ctx context.Context, spec string) (net.Listener, error) {
-		return env.Listen(ctx, l.example.note(spec, false))
-	}
-	e.ListenTLS = func(ctx context.Context, spec string, c *tls.Config) (net.Listener, error) {
-		return env.ListenTLS(ctx, l.example.note(spec, true), c)
-	}
-	return l.Maker.Make(ctx, &e)
-}
-
 // runExample starts the service of a documented command line, without what the line says to the runner and about other
 // services, and waits until each of its addresses greets.
-func runExample(t *testing.T, command string) *example {
+func runExample(t *testing.T, command string) *plugintest.Example {
 	t.Helper()
 	command, _, _ = strings.Cut(command, " + ")
 	command += " "
@@ -72,13 +26,10 @@ func runExample(t *testing.T, command string) *example {
 	if at < 0 {
 		t.Fatalf("%s: no ftp", command)
 	}
-	e := &example{}
-	p := ftp.Plugin()
-	p.New = func() plugins.Maker { return loopback{ftp.Plugin().New(), e} }
-	e.Server = plugintest.Start(t, p, words(t, command[at+len(" ftp "):])...)
+	e := plugintest.StartExample(t, ftp.Plugin(), plugintest.Words(t, command[at+len(" ftp "):])...)
 	for i, addr := range e.Addrs() {
 		conn := dial(t, addr)
-		if e.secured[i] {
+		if e.Secured[i] {
 			conn.conn = tls.Client(conn.conn, trusting())
 			conn.r = bufio.NewReader(conn.conn)
 		}
@@ -87,17 +38,6 @@ func runExample(t *testing.T, command string) *example {
 		conn.do("QUIT", "221")
 	}
 	return e
-}
-
-// words splits a command line as a shell does.
-func words(t *testing.T, line string) []string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "sh", "-f", "-c", `printf '%s\n' `+line).Output()
-	if err != nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	list := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	return slices.DeleteFunc(list, func(s string) bool { return s == "" })
 }
 
 func readPage(t *testing.T) string {
@@ -115,25 +55,24 @@ func TestDocumentation(t *testing.T) {
 	plugintest.NeedTool(t, "curl", "curl")
 	page := readPage(t)
 	t.Chdir(documentedFiles(t))
-	var last *example
+	var last *plugintest.Example
 	count := map[string]int{}
 	here := strings.NewReplacer("/srv/", "srv/", "/etc/letsencrypt/", "", "/etc/gtwistd/", "", "/etc/gtwistd", ".", "/var/log/gtwistd/", "", "/var/log/gtwistd", ".")
-	for _, found := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
-		kind, text := found[1], strings.ReplaceAll(found[2], "\\\n", "")
-		count[kind]++
-		switch kind {
+	for _, b := range plugintest.Blocks(page) {
+		count[b.Kind]++
+		switch b.Kind {
 		case "sh":
-			for command := range strings.Lines(text) {
+			for command := range strings.Lines(b.Text) {
 				last = runExample(t, here.Replace(strings.TrimSpace(command)))
 			}
 		case "ini":
-			last = runExample(t, here.Replace(regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindStringSubmatch(text)[1]))
+			last = runExample(t, here.Replace(regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindStringSubmatch(b.Text)[1]))
 		case "bash":
-			prepare(t, here.Replace(text))
+			prepare(t, here.Replace(b.Text))
 		case "toml":
-			write(t, "users.toml", here.Replace(text))
+			write(t, "users.toml", here.Replace(b.Text))
 		case "console":
-			converse(t, last, text)
+			converse(t, last, b.Text)
 		}
 	}
 	if count["sh"] < 5 || count["console"] < 4 || count["ini"] != 1 || count["bash"] != 1 {
@@ -149,7 +88,8 @@ func documentedFiles(t *testing.T) string {
 		"report.txt": "All is well.\n", "notes.txt": "n\n", "big.bin": strings.Repeat("0123456789", 300),
 		"passwords": "joe:$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1\n",
 	})
-	both := string(selfSigned(t))
+	cert, key := plugintest.SelfSigned(t, "localhost")
+	both := string(cert) + string(key)
 	write(t, filepath.Join(dir, "ftp.pem"), both)
 	live := filepath.Join(dir, "live", "example.org")
 	if err := os.MkdirAll(live, 0o700); err != nil {
@@ -174,39 +114,11 @@ gtwistd() { sed -n "s/^joe:/$2:/p" passwords; }
 	}
 }
 
-// selfSigned returns a certificate and its key.
-func selfSigned(t *testing.T) []byte {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(24 * time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.Concat(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
-}
-
 // converse types the commands of a session and compares what they print, whether they fail or not.
-func converse(t *testing.T, e *example, text string) {
+func converse(t *testing.T, e *plugintest.Example, text string) {
 	t.Helper()
-	var there []string
-	for i, port := range e.ports {
-		there = append(there, "127.0.0.1:"+port, e.Addrs()[i].String())
-	}
-	for session := range strings.SplitSeq("\n"+text, "\n$ ") {
-		command, want, _ := strings.Cut(session, "\n")
-		if command == "" {
-			continue
-		}
-		out, err := exec.CommandContext(t.Context(), "sh", "-c", "export no_proxy='*'; "+strings.NewReplacer(there...).Replace(command)).CombinedOutput()
-		if got := strings.ReplaceAll(string(out), "\r", ""); strings.TrimSpace(got) != strings.TrimSpace(want) {
+	for command, want := range plugintest.Sessions(text) {
+		if got, err := e.Run(t.Context(), command); strings.TrimSpace(got) != strings.TrimSpace(want) {
 			t.Errorf("%s\ngives %q, %v, want %q", command, got, err, want)
 		}
 	}
@@ -216,27 +128,7 @@ func converse(t *testing.T, e *example, text string) {
 func TestDocumentedOptions(t *testing.T) {
 	fs := pflag.NewFlagSet("ftp", pflag.ContinueOnError)
 	ftp.Plugin().New().Flags(fs)
-	found := map[string]bool{}
-	page := strings.ReplaceAll(readPage(t), `\|`, "¦")
-	for _, row := range regexp.MustCompile("(?m)^\\| `(?:-\\w, )?--([a-z0-9-]+)(.*?) \\| (.*?) ?\\| .* \\|$").FindAllStringSubmatch(page, -1) {
-		flag := fs.Lookup(row[1])
-		if flag == nil {
-			t.Errorf("there is no option --%s", row[1])
-			continue
-		}
-		found[row[1]] = true
-		if nothing := flag.DefValue == "" || flag.DefValue == "0" || flag.DefValue == "false" || flag.DefValue == "[]"; !nothing && row[3] != "`"+flag.DefValue+"`" {
-			t.Errorf("--%s: the default is %q, documented as %s", row[1], flag.DefValue, row[3])
-		}
-		if _, list := flag.Value.(pflag.SliceValue); list != strings.HasSuffix(row[2], "+") {
-			t.Errorf("--%s: repeatable is %v, documented as %q", row[1], list, row[2])
-		}
-	}
-	fs.VisitAll(func(f *pflag.Flag) {
-		if !found[f.Name] && !f.Hidden {
-			t.Errorf("--%s is in no table", f.Name)
-		}
-	})
+	plugintest.CheckOptions(t, readPage(t), fs, "--")
 }
 
 // TestDocumentedGaps sends what the page says is answered in a way of its own.

@@ -58,6 +58,12 @@ func Plugin() plugins.Plugin {
 	}
 }
 
+// The values of flags that are one of some words.
+const (
+	anonymousOn, anonymousOff  = "on", "off"
+	uploadAtomic, uploadDirect = "atomic", "direct"
+)
+
 // options is what the command line says. Paths are made absolute as it is read: afterwards the program may change its
 // directory (--rundir).
 type options struct {
@@ -67,9 +73,9 @@ type options struct {
 
 	root     plugins.Path
 	writable bool
-	upload   uploadMode
+	upload   string
 
-	anonymous     choice
+	anonymous     string
 	anonymousName string
 	auth          plugins.Path
 	passwordFile  plugins.Path
@@ -94,10 +100,10 @@ func newOptions() *options {
 		users:         plugins.Path{Kind: "FILE", Once: true},
 		guard:         accounts.DefaultGuard(),
 		xferlog:       plugins.Path{Kind: "FILE", Once: true},
-		upload:        uploadMode{choice{value: uploadAtomic, of: []string{uploadAtomic, uploadDirect}}},
-		anonymous:     choice{value: "on", of: []string{"on", "off"}},
+		upload:        uploadAtomic,
+		anonymous:     anonymousOn,
 		anonymousName: anonymousName,
-		tls:           newTLSOptions(),
+		tls:           tlsOptions{reuse: reuseOff},
 		limits: limits{
 			maxClients: defaultMaxClients,
 			idle:       plugins.Duration(defaultIdle),
@@ -147,11 +153,11 @@ func (o *options) listenFlags(fs *pflag.FlagSet) {
 func (o *options) fileFlags(fs *pflag.FlagSet) {
 	fs.VarP(&o.root, "root", "r", "serve the files below this directory (default the current directory)")
 	fs.BoolVar(&o.writable, "writable", false, "let users write, too; without --auth, that is anybody")
-	fs.Var(&o.upload, "upload", "atomic: a file appears when all of it is there; direct: it is written in place, and seen while it grows")
+	fs.Var(plugins.Choice(&o.upload, uploadAtomic, uploadDirect), "upload", "atomic: a file appears when all of it is there; direct: it is written in place, and seen while it grows")
 }
 
 func (o *options) userFlags(fs *pflag.FlagSet) {
-	fs.Var(&o.anonymous, "anonymous", "let people without an account in, who may read")
+	fs.Var(plugins.Choice(&o.anonymous, anonymousOn, anonymousOff), "anonymous", "let people without an account in, who may read")
 	fs.StringVar(&o.anonymousName, "user-anonymous", o.anonymousName, "what they give as their `NAME`; ftp is always understood, too")
 	fs.Var(&o.auth, "auth", "let the users of this password file in; gtwistd hash-password NAME writes its lines")
 	fs.Var(&o.users, "users", "take the users' directories, rights, quotas and other limits from this file, in TOML; what it does not say is as the other options have it")
@@ -181,7 +187,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 		s.close()
 		return nil, err
 	}
-	if guest := s.book.Anonymous(); o.writable && o.anonymous.on() && s.users == nil && !guest.Disabled && guest.Permissions&^accounts.Read != 0 {
+	if guest := s.book.Anonymous(); o.writable && o.anonymous == anonymousOn && s.users == nil && !guest.Disabled && guest.Permissions&^accounts.Read != 0 {
 		env.Log.WarnContext(ctx, "ANYBODY CAN WRITE: --writable lets anonymous clients change and delete files; --auth FILE lets only users do that", "root", s.path)
 	}
 	return s, nil
@@ -200,7 +206,7 @@ func (o *options) check() error {
 		o.auth = o.passwordFile
 	}
 	switch {
-	case !o.anonymous.on() && o.auth.Given == "":
+	case o.anonymous != anonymousOn && o.auth.Given == "":
 		return &plugins.UsageError{Reason: "--anonymous off: nobody could log in", Suggestion: "add --auth FILE"}
 	case o.anonymousName == "" || strings.ContainsAny(o.anonymousName, "\r\n\x00"):
 		return plugins.Usagef("--user-anonymous %q: not a name", o.anonymousName)

@@ -89,10 +89,11 @@ var (
 func newServer(env *plugins.Env, o *options) *server {
 	s := &server{
 		env: env, log: env.Log, limits: o.limits,
-		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
+		mode: o.tls.explicit(), reuse: o.tls.reuse,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
-		direct: o.upload.direct(), writes: o.writable, commands: newCommands(),
-		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, guard: accounts.NewGuard(o.guard),
+		direct: o.upload == uploadDirect, writes: o.writable,
+		commands:  newCommands(),
+		anonymous: o.anonymous == anonymousOn, anonymousName: o.anonymousName, guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}

@@ -20,48 +20,25 @@ const (
 
 // tlsOptions say whether and how connections are encrypted.
 type tlsOptions struct {
-	mode         choice
-	reuse        choice
-	implicit     []string
-	certificates []string
-	keys         []string
-	clientCA     string
-
-	acme                     []string
-	acmeEmail, acmeDirectory string
-}
-
-func newTLSOptions() tlsOptions {
-	return tlsOptions{
-		mode:  choice{of: []string{tlsOff, tlsAllow, tlsRequire}},
-		reuse: choice{value: reuseOff, of: []string{reuseOff, reuseWarn, tlsRequire}},
-	}
+	plugins.TLSFlags
+	mode     string // "" if not said
+	reuse    string
+	implicit []string
 }
 
 func (t *tlsOptions) flags(fs *pflag.FlagSet) {
-	fs.Var(&t.mode, "tls", "on ordinary ports, encrypt nothing, or what clients ask to be (AUTH TLS), or talk to nobody else, for commands and data (default off; allow with "+
+	fs.Var(plugins.Choice(&t.mode, tlsOff, tlsAllow, tlsRequire), "tls", "on ordinary ports, encrypt nothing, or what clients ask to be (AUTH TLS), or talk to nobody else, for commands and data (default off; allow with "+
 		"--certificate, --client-ca or --acme)")
-	fs.Var(&t.reuse, "tls-session-reuse", "on data connections, want the TLS session of the control connection, so that nobody else can take them")
-	fs.StringArrayVarP(&t.certificates, "certificate", "c", nil,
-		"PEM `FILE` with the certificate and its chain; read again when it changes; repeatable (default a self-made one, kept in --state-dir)")
-	fs.StringArrayVarP(&t.keys, "privkey", "k", nil, "PEM `FILE` with the private key; one for each --certificate, in the same order (default the certificate's file)")
-	fs.StringVar(&t.clientCA, "client-ca", "", "let only clients in with a certificate from an authority in this PEM `FILE`")
-	fs.StringArrayVar(&t.acme, "acme", nil, "get a certificate for `DOMAIN` from Let's Encrypt and renew it; repeatable. Another service must answer on port 443 or 80")
-	fs.StringVar(&t.acmeEmail, "acme-email", "", "`ADDRESS` at which the authority may reach you")
-	fs.StringVar(&t.acmeDirectory, "acme-directory", "", "`URL` of an authority other than Let's Encrypt (RFC 8555)")
-}
-
-// named says whether an option speaks of certificates.
-func (t *tlsOptions) named() bool {
-	return len(t.certificates) > 0 || len(t.keys) > 0 || t.clientCA != "" || len(t.acme) > 0
+	fs.Var(plugins.Choice(&t.reuse, reuseOff, reuseWarn, tlsRequire), "tls-session-reuse", "on data connections, want the TLS session of the control connection, so that nobody else can take them")
+	t.Flags(fs, "Another service must answer on port 443 or 80")
 }
 
 // explicit is the mode of ordinary ports.
 func (t *tlsOptions) explicit() string {
 	switch {
-	case t.mode.value != "":
-		return t.mode.value
-	case t.named():
+	case t.mode != "":
+		return t.mode
+	case t.Named():
 		return tlsAllow
 	}
 	return tlsOff
@@ -70,16 +47,12 @@ func (t *tlsOptions) explicit() string {
 func (t *tlsOptions) check() error {
 	on := t.explicit() != tlsOff || len(t.implicit) > 0
 	switch {
-	case t.named() && !on:
+	case t.Named() && !on:
 		return &plugins.UsageError{Reason: "--tls off: there is no use for a certificate", Suggestion: "leave --tls out, or say --tls require"}
-	case t.reuse.value != reuseOff && !on:
-		return &plugins.UsageError{Reason: fmt.Sprintf("--tls-session-reuse %s: there is no TLS here", t.reuse.value), Suggestion: "add --tls require"}
-	case len(t.keys) > len(t.certificates):
-		return &plugins.UsageError{Reason: fmt.Sprintf("--privkey %q: there is no --certificate for it", t.keys[len(t.certificates)]), Suggestion: "give one --certificate for each --privkey"}
-	case len(t.keys) > 0 && len(t.keys) < len(t.certificates):
-		return &plugins.UsageError{Reason: fmt.Sprintf("--certificate %q: there is no --privkey for it", t.certificates[len(t.keys)]), Suggestion: "give one --privkey for each --certificate, or none if the files hold both"}
+	case t.reuse != reuseOff && !on:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--tls-session-reuse %s: there is no TLS here", t.reuse), Suggestion: "add --tls require"}
 	}
-	return nil
+	return t.Check()
 }
 
 // make returns nil if there is no TLS.
@@ -87,13 +60,5 @@ func (t *tlsOptions) make(ctx context.Context, env *plugins.Env) (*plugins.TLS, 
 	if t.explicit() == tlsOff && len(t.implicit) == 0 {
 		return nil, nil
 	}
-	o := plugins.TLSOptions{ClientCA: t.clientCA, ACME: t.acme, ACMEEmail: t.acmeEmail, ACMEDirectory: t.acmeDirectory}
-	for i, cert := range t.certificates {
-		pair := plugins.KeyPair{Cert: cert}
-		if len(t.keys) > 0 {
-			pair.Key = t.keys[i]
-		}
-		o.Certificates = append(o.Certificates, pair)
-	}
-	return env.TLS(ctx, o)
+	return env.TLS(ctx, t.Options())
 }

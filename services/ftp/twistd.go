@@ -51,7 +51,7 @@ func (o *options) authError(err error) error {
 	case !errors.Is(err, fs.ErrNotExist):
 	case checker == "memory", checker == "unix", checker == "sshkey":
 		hint = fmt.Sprintf("gtwistd hash-password %s >> passwords, and then --auth passwords", userIn(checker, rest))
-	case checker == "anonymous" && o.anonymous.on():
+	case checker == "anonymous" && o.anonymous == anonymousOn:
 		hint = "people without an account are let in already: leave it out"
 	case checker == "anonymous":
 		hint = "leave it and --anonymous off out: people without an account are let in then"

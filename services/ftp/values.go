@@ -15,40 +15,6 @@ import (
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
-// choice is a flag value: one of some words.
-type choice struct {
-	value string
-	of    []string
-}
-
-// Set implements pflag.Value.
-func (c *choice) Set(s string) error {
-	i := slices.IndexFunc(c.of, func(word string) bool { return strings.EqualFold(word, s) })
-	if i < 0 {
-		return errors.New("not one of " + strings.Join(c.of, ", "))
-	}
-	c.value = c.of[i]
-	return nil
-}
-
-// String implements pflag.Value.
-func (c *choice) String() string { return c.value }
-
-// Type implements pflag.Value.
-func (c *choice) Type() string { return strings.Join(c.of, "|") }
-
-func (c *choice) on() bool { return c.value == "on" }
-
-const (
-	uploadAtomic = "atomic"
-	uploadDirect = "direct"
-)
-
-// uploadMode says when an upload is seen.
-type uploadMode struct{ choice }
-
-func (m *uploadMode) direct() bool { return m.value == uploadDirect }
-
 // portRange is a flag value: ports from low to high. The zero value is any port.
 type portRange struct{ low, high int }
 

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/peer"
 )
 
 const (
@@ -117,7 +119,7 @@ func (g *Guard) Banned(from netip.Addr) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.addresses.banned(maphash.Comparable(g.seed, customer(from)), time.Now())
+	return g.addresses.banned(maphash.Comparable(g.seed, peer.Customer(from)), time.Now())
 }
 
 // Bans returns how many addresses and users are banned now.
@@ -130,16 +132,6 @@ func (g *Guard) Bans() int {
 
 func (g *Guard) exempt(from netip.Addr) bool {
 	return from.IsValid() && contains(g.opts.Trusted, from)
-}
-
-// customer is what is banned together.
-func customer(addr netip.Addr) netip.Addr {
-	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
-		return addr
-	}
-	network, _ := addr.Prefix(64) // fails for none of 128 bits
-	return network.Addr()
 }
 
 // Attempt is one login whose password is being looked at. It ends with Done or Abandon, once.
@@ -178,7 +170,7 @@ func (g *Guard) try(a *Attempt, from netip.Addr) (<-chan struct{}, error) {
 	a.user = g.users.get(a.name)
 	a.user.forget(now.Add(-g.opts.Window))
 	if from.IsValid() {
-		a.address = g.addresses.get(maphash.Comparable(g.seed, customer(from)))
+		a.address = g.addresses.get(maphash.Comparable(g.seed, peer.Customer(from)))
 		a.address.forget(now.Add(-g.opts.Window))
 	}
 	for _, s := range []*suspect{a.address, a.user} {
