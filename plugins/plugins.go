@@ -62,8 +62,8 @@ type Reloader interface {
 	Reload(ctx context.Context) error
 }
 
-// Reporter is an optional ability of a Service: Report returns what `gtwistd status` and the start-up text show beside
-// the addresses, such as a root directory. It is called from any goroutine, at any time after Make, even when Serve has
+// Reporter is an optional ability of a Service: Report returns what `gtwistd status`, the start-up text and the log of the
+// start show beside the addresses, such as a root directory. It is called from any goroutine, at any time after Make, even when Serve has
 // returned while other services still stop.
 type Reporter interface {
 	Report() []slog.Attr
