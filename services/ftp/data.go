@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -27,6 +28,7 @@ var (
 	errStalled   = errors.New("stalled")
 	errSlow      = errors.New("too slow")
 	errReuse     = errors.New("TLS session not resumed")
+	errHandshake = errors.New("TLS handshake")
 	errTruncated = errors.New("TLS connection closed without notice")
 )
 
@@ -93,7 +95,8 @@ func (d *dataConn) start() error {
 	err := d.secure.HandshakeContext(context.Background())
 	d.wire.fixed = false
 	if err != nil {
-		return d.fail(err)
+		d.session.log.Info("TLS handshake failed on a data connection", "error", err)
+		return d.fail(fmt.Errorf("%w: %w", errHandshake, err))
 	}
 	_ = d.wire.TCPConn.SetDeadline(time.Time{})
 	d.started = true

@@ -133,7 +133,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 }
 
 func (o *options) listenFlags(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.port, "port", "p", "", "listen on `PORT` of all interfaces (default "+defaultPort+" without --listen)")
+	fs.StringVarP(&o.port, "port", "p", "", "listen on `PORT` of all interfaces (default "+defaultPort+" without --listen and --implicit-port)")
 	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil, "listen on `ENDPOINT`, such as tcp:2121:interface=127.0.0.1; repeatable; see gtwistd help endpoints")
 	fs.StringArrayVar(&o.tls.implicit, "implicit-port", nil, "listen on `ENDPOINT`, such as 990, for clients that begin with TLS; repeatable")
@@ -207,7 +207,24 @@ func (o *options) check() error {
 	case o.limits.stall == 0:
 		return plugins.Usagef("--stall-timeout 0: nothing could be transferred")
 	}
+	if err := o.checkEndpoints(); err != nil {
+		return err
+	}
 	return o.tls.check()
+}
+
+func (o *options) checkEndpoints() error {
+	for _, named := range []struct {
+		option string
+		specs  []string
+	}{{"--port", []string{o.port}}, {"--listen", o.listen}, {"--implicit-port", o.tls.implicit}} {
+		for _, spec := range named.specs {
+			if err := checkEndpoint(named.option, spec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // maybeEndpoint leaves numbers, and all that has the marks of an endpoint, to those who know more about them.
@@ -296,7 +313,7 @@ func (o *options) bind(ctx context.Context, s *server) error {
 	switch {
 	case o.port != "":
 		specs = append([]string{o.port}, specs...)
-	case len(specs) == 0:
+	case len(specs) == 0 && len(o.tls.implicit) == 0:
 		specs = []string{defaultListen}
 	}
 	for _, spec := range specs {

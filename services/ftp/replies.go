@@ -356,6 +356,8 @@ func (c *session) failureOf(path string, err error) *failure {
 		return f(522, "the data connection must resume the TLS session of the control connection")
 	case errors.Is(err, errTruncated), isNetwork(err):
 		return f(426, "data connection lost, transfer aborted")
+	case errors.Is(err, errHandshake):
+		return f(522, "the TLS handshake of the data connection failed")
 	case errors.Is(err, accounts.ErrTooLarge):
 		return f(552, accounts.ErrTooLarge.Error())
 	case isAny(err, ftpserver.ErrStorageExceeded, accounts.ErrQuota):

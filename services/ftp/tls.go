@@ -3,6 +3,7 @@ package ftp
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -40,7 +41,7 @@ func newTLSOptions() tlsOptions {
 
 func (t *tlsOptions) flags(fs *pflag.FlagSet) {
 	fs.Var(&t.mode, "tls", "on ordinary ports, encrypt nothing, or what clients ask to be (AUTH TLS), or talk to nobody else, for commands and data (default off; allow with "+
-		"--certificate, --client-ca or --acme)")
+		"--certificate or --acme; require with --client-ca)")
 	fs.Var(&t.reuse, "tls-session-reuse", "on data connections, want the TLS session of the control connection, so that nobody else can take them")
 	fs.StringArrayVarP(&t.certificates, "certificate", "c", nil,
 		"PEM `FILE` with the certificate and its chain; read again when it changes; repeatable (default a self-made one, kept in --state-dir)")
@@ -61,6 +62,8 @@ func (t *tlsOptions) explicit() string {
 	switch {
 	case t.mode.value != "":
 		return t.mode.value
+	case t.clientCA != "": // who stays in clear shows no certificate
+		return tlsRequire
 	case t.named():
 		return tlsAllow
 	}
@@ -70,6 +73,8 @@ func (t *tlsOptions) explicit() string {
 func (t *tlsOptions) check() error {
 	on := t.explicit() != tlsOff || len(t.implicit) > 0
 	switch {
+	case t.clientCA != "" && t.explicit() != tlsRequire:
+		return &plugins.UsageError{Reason: "--client-ca: with --tls " + t.explicit() + ", who stays in clear needs no certificate", Suggestion: "leave --tls out, or say --tls require"}
 	case t.named() && !on:
 		return &plugins.UsageError{Reason: "--tls off: there is no use for a certificate", Suggestion: "leave --tls out, or say --tls require"}
 	case t.reuse.value != reuseOff && !on:
@@ -80,6 +85,18 @@ func (t *tlsOptions) check() error {
 		return &plugins.UsageError{Reason: fmt.Sprintf("--certificate %q: there is no --privkey for it", t.certificates[len(t.keys)]), Suggestion: "give one --privkey for each --certificate, or none if the files hold both"}
 	}
 	return nil
+}
+
+// checkEndpoint refuses those that bring a certificate of their own, which data connections could not have.
+func checkEndpoint(option, spec string) error {
+	kind := strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(spec, `\`, "")), "haproxy:")
+	if !strings.HasPrefix(kind, "ssl:") {
+		return nil
+	}
+	return &plugins.UsageError{
+		Reason:     fmt.Sprintf("%s %q: the certificate is needed for data connections, too", option, spec),
+		Suggestion: "use --implicit-port PORT, with --certificate FILE and --privkey FILE",
+	}
 }
 
 // make returns nil if there is no TLS.
