@@ -56,12 +56,13 @@ func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
 	w := &wire{TCPConn: tcp, limits: &c.srv.limits, began: time.Now()}
 	d := &dataConn{wire: w, session: c, transfer: t, stream: w}
 	c.mu.Lock()
+	config := c.tls
 	if c.user != nil {
 		d.pace = c.user.pace
 	}
 	c.mu.Unlock()
 	if private {
-		d.secure = tls.Server(w, c.srv.tls.Config)
+		d.secure = tls.Server(w, config)
 		d.stream = d.secure
 	}
 	return d
@@ -103,7 +104,7 @@ func (d *dataConn) start() error {
 	if d.secure.ConnectionState().DidResume || d.session.srv.reuse == reuseOff {
 		return nil
 	}
-	d.session.log.Warn("a data connection did not resume a TLS session")
+	d.session.log.Warn("a data connection did not resume the TLS session of its commands", "peer", addrOf(d.wire.RemoteAddr()))
 	if d.session.srv.reuse == tlsRequire {
 		return d.fail(errReuse)
 	}

@@ -186,7 +186,13 @@ func (c *session) send(p []byte) error {
 func (c *session) startTLS() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stream, c.secure = tls.Server(c.raw, c.srv.tls.Config), true
+	c.beginTLS()
+}
+
+// beginTLS is called with mu, or before anybody else knows of the session.
+func (c *session) beginTLS() {
+	c.tls = c.srv.sessionTLS()
+	c.stream, c.secure = tls.Server(c.raw, c.tls), true
 }
 
 // reply decides what a line of the library becomes, and what is to be done once it is sent. "" sends nothing.

@@ -51,11 +51,12 @@ type session struct {
 	out     []byte // bytes of the library that are no line yet
 
 	mu       sync.Mutex
-	stream   net.Conn // raw, or TLS on it
-	secure   bool     // stream is TLS
-	private  bool     // data connections are, too (PROT P)
-	name     string   // of USER
-	user     *user    // nil before the login
+	stream   net.Conn    // raw, or TLS on it
+	secure   bool        // stream is TLS
+	tls      *tls.Config // of stream, and of data connections; nil if it is not TLS
+	private  bool        // data connections are, too (PROT P)
+	name     string      // of USER
+	user     *user       // nil before the login
 	last     time.Time
 	verb     string // of the command that runs
 	pending  *answer
@@ -83,8 +84,11 @@ func newSession(s *server, conn net.Conn) *session {
 		srv: s, raw: conn, stream: conn, began: now, last: now, hash: defaultHash,
 		remote: addrOf(conn.RemoteAddr()), local: addrOf(conn.LocalAddr()),
 	}
-	_, c.secure = conn.(*tls.Conn)
-	c.private = c.secure
+	if early, ok := conn.(*tls.Conn); ok { // nothing is said on it yet
+		c.raw = early.NetConn()
+		c.beginTLS()
+		c.private = true
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.log = s.log.With("session", s.ids.Add(1), "client", c.clientName())
 	c.refs.Store(2)

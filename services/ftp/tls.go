@@ -2,6 +2,8 @@ package ftp
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"strings"
 
@@ -42,7 +44,7 @@ func newTLSOptions() tlsOptions {
 func (t *tlsOptions) flags(fs *pflag.FlagSet) {
 	fs.Var(&t.mode, "tls", "on ordinary ports, encrypt nothing, or what clients ask to be (AUTH TLS), or talk to nobody else, for commands and data (default off; allow with "+
 		"--certificate or --acme; require with --client-ca)")
-	fs.Var(&t.reuse, "tls-session-reuse", "on data connections, want the TLS session of the control connection, so that nobody else can take them")
+	fs.Var(&t.reuse, "tls-session-reuse", "want data connections to resume the TLS session of their control connection, so that nobody else can take them; warn writes of those that do not to the log")
 	fs.StringArrayVarP(&t.certificates, "certificate", "c", nil,
 		"PEM `FILE` with the certificate and its chain; read again when it changes; repeatable (default a self-made one, kept in --state-dir)")
 	fs.StringArrayVarP(&t.keys, "privkey", "k", nil, "PEM `FILE` with the private key; one for each --certificate, in the same order (default the certificate's file)")
@@ -97,6 +99,21 @@ func checkEndpoint(option, spec string) error {
 		Reason:     fmt.Sprintf("%s %q: the certificate is needed for data connections, too", option, spec),
 		Suggestion: "use --implicit-port PORT, with --certificate FILE and --privkey FILE",
 	}
+}
+
+// sessionTLS returns the configuration for the connections of one session. If it matters whose TLS session a data connection
+// resumes, each session has a key of its own for tickets: those of others cannot even be read (RFC 5077 section 4, RFC 8446
+// section 4.6.1), and a control connection resumes none. All else is as in the shared one, whose functions know the certificates
+// of the moment.
+func (s *server) sessionTLS() *tls.Config {
+	if s.reuse == reuseOff {
+		return s.tls.Config
+	}
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails
+	own := s.tls.Config.Clone()
+	own.SetSessionTicketKeys([][32]byte{key})
+	return own
 }
 
 // make returns nil if there is no TLS.
