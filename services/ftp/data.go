@@ -20,8 +20,6 @@ const (
 	sendChunk = 1 << 20
 	// copyBuffer is what is read of a connection or file at once, where the kernel does not copy.
 	copyBuffer = 256 << 10
-	// rateGrace is when a transfer's rate begins to matter.
-	rateGrace = 15 * time.Second
 )
 
 var (
@@ -53,7 +51,7 @@ type dataConn struct {
 func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
 	c.retain()
 	t := c.current()
-	w := &wire{TCPConn: tcp, limits: &c.srv.limits, began: time.Now()}
+	w := &wire{TCPConn: tcp, limits: &c.srv.limits}
 	d := &dataConn{wire: w, session: c, transfer: t, stream: w}
 	c.mu.Lock()
 	config := c.tls

@@ -41,6 +41,7 @@ const (
 	defaultIdle         = 10 * time.Minute // as twistd
 	defaultLoginTimeout = time.Minute
 	defaultStall        = time.Minute
+	rateGrace           = 15 * time.Second
 
 	anonymousName = "anonymous"
 )
@@ -103,6 +104,7 @@ func newOptions() *options {
 			idle:       plugins.Duration(defaultIdle),
 			login:      plugins.Duration(defaultLoginTimeout),
 			stall:      plugins.Duration(defaultStall),
+			grace:      rateGrace,
 		},
 	}
 }
@@ -111,7 +113,8 @@ func newOptions() *options {
 type limits struct {
 	maxClients, maxPerIP int
 	idle, login, stall   plugins.Duration
-	minRate              plugins.Size // bytes a second
+	minRate              plugins.Size  // bytes a second
+	grace                time.Duration // how long the peer of a transfer is waited for before its rate matters
 }
 
 // Flags implements plugins.Maker.
