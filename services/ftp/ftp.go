@@ -38,6 +38,7 @@ const (
 	defaultListen = "tcp:" + defaultPort
 
 	defaultMaxClients   = 2000
+	defaultMaxPerIP     = 100              // a twentieth of all, and enough for an office behind one address
 	defaultIdle         = 10 * time.Minute // as twistd
 	defaultLoginTimeout = time.Minute
 	defaultStall        = time.Minute
@@ -101,6 +102,7 @@ func newOptions() *options {
 		tls:           newTLSOptions(),
 		limits: limits{
 			maxClients: defaultMaxClients,
+			maxPerIP:   defaultMaxPerIP,
 			idle:       plugins.Duration(defaultIdle),
 			login:      plugins.Duration(defaultLoginTimeout),
 			stall:      plugins.Duration(defaultStall),
@@ -164,7 +166,7 @@ func (o *options) userFlags(fs *pflag.FlagSet) {
 
 func (l *limits) flags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.maxClients, "max-clients", l.maxClients, "serve this `NUMBER` of clients at once, and tell more of them to come later (421); 0 is no limit")
-	fs.IntVar(&l.maxPerIP, "max-clients-per-ip", 0, "serve this `NUMBER` of clients of one address at once; 0 is no limit")
+	fs.IntVar(&l.maxPerIP, "max-clients-per-ip", l.maxPerIP, "serve this `NUMBER` of clients of one IPv4 address, or one /64 of IPv6, at once; 0 is no limit")
 	fs.Var(&l.idle, "idle-timeout", "close a connection without a command or a transfer for this long; 0 is never")
 	fs.Var(&l.login, "login-timeout", "close a connection that has not logged in after this long")
 	fs.Var(&l.stall, "stall-timeout", "break off a transfer that does not move for this long")

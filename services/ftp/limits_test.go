@@ -54,3 +54,31 @@ func TestMinRateOfLimitedUser(t *testing.T) {
 	}
 	c.put("STOR b", strings.Repeat("x", 32<<10))
 }
+
+// from connects as the client of an address, through a proxy in front of the server.
+func from(t *testing.T, srv *plugintest.Server, client string) *raw {
+	t.Helper()
+	family := "TCP4"
+	if strings.Contains(client, ":") {
+		family = "TCP6"
+	}
+	c := dial(t, srv.Addrs()[0])
+	c.send("PROXY " + family + " " + client + " " + client + " 1024 21")
+	return c
+}
+
+// TestCustomers says that all addresses of a /64 of IPv6 are one client's.
+func TestCustomers(t *testing.T) {
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", "haproxy:"+anyPort, "--root", t.TempDir(), "--max-clients-per-ip", "1")
+	for _, tt := range []struct{ client, want string }{
+		{"2001:db8::1", "220"},
+		{"2001:db8::1", "421 Too many connections from 2001:db8::/64, 1 at most."},
+		{"2001:db8::ffff:1", "421 Too many connections from 2001:db8::/64, 1 at most."},
+		{"2001:db8:0:1::1", "220"},
+		{"192.0.2.1", "220"},
+		{"192.0.2.1", "421 Too many connections from 192.0.2.1, 1 at most."},
+		{"192.0.2.2", "220"},
+	} {
+		from(t, srv, tt.client).want(tt.want)
+	}
+}

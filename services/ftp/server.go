@@ -71,7 +71,7 @@ type server struct {
 	stopping atomic.Bool
 	mu       sync.Mutex
 	sessions map[*session]struct{}
-	perIP    map[netip.Addr]int
+	perIP    map[netip.Addr]int    // by accounts.Customer
 	passive  map[int]*dataListener // by port
 	work     sync.WaitGroup        // sessions
 }
@@ -191,14 +191,14 @@ func (s *server) acceptFrom(l net.Listener) error {
 func (s *server) admit(c *session) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ip := c.remote.Addr()
+	ip := accounts.Customer(c.remote.Addr())
 	switch {
 	case s.stopping.Load():
 		return "the server stops"
 	case s.limits.maxClients > 0 && len(s.sessions) >= s.limits.maxClients:
 		return fmt.Sprintf("too many clients, %d at most; try again later", s.limits.maxClients)
 	case s.limits.maxPerIP > 0 && ip.IsValid() && s.perIP[ip] >= s.limits.maxPerIP:
-		return fmt.Sprintf("too many connections from %v, %d at most", ip, s.limits.maxPerIP)
+		return fmt.Sprintf("too many connections from %s, %d at most", network(ip), s.limits.maxPerIP)
 	}
 	s.sessions[c] = struct{}{}
 	s.perIP[ip]++
@@ -206,12 +206,20 @@ func (s *server) admit(c *session) string {
 	return ""
 }
 
+// network is how a customer is called.
+func network(customer netip.Addr) string {
+	if customer.Is6() {
+		return customer.String() + "/64"
+	}
+	return customer.String()
+}
+
 // leave is called once by a session of which nothing is left.
 func (s *server) leave(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, c)
-	ip := c.remote.Addr()
+	ip := accounts.Customer(c.remote.Addr())
 	if s.perIP[ip]--; s.perIP[ip] <= 0 {
 		delete(s.perIP, ip)
 	}

@@ -22,8 +22,8 @@ const (
 type GuardOptions struct {
 	// Delay holds back the answer to the first failure, twice that to the second, and so on up to MaxDelay. 0 is no delay.
 	Delay, MaxDelay time.Duration
-	// Failures, from 1 to 100, is how many failures within Window get an address banned for Ban. An address is one of IPv4, or
-	// the first 64 bits of IPv6, which is what one customer has. 0 bans nobody.
+	// Failures, from 1 to 100, is how many failures within Window get an address banned for Ban. An address is what
+	// Customer returns. 0 bans nobody.
 	Failures int
 	// UserFailures, from 1 to 100, is how many get a user banned, wherever he comes from. 0, the default, bans none: with it
 	// anybody who knows a name can keep its owner out. Some rules for auditors demand it.
@@ -117,7 +117,7 @@ func (g *Guard) Banned(from netip.Addr) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.addresses.banned(maphash.Comparable(g.seed, customer(from)), time.Now())
+	return g.addresses.banned(maphash.Comparable(g.seed, Customer(from)), time.Now())
 }
 
 // Bans returns how many addresses and users are banned now.
@@ -132,10 +132,11 @@ func (g *Guard) exempt(from netip.Addr) bool {
 	return from.IsValid() && contains(g.opts.Trusted, from)
 }
 
-// customer is what is banned together.
-func customer(addr netip.Addr) netip.Addr {
+// Customer returns what stands for all addresses that one customer has, which are banned and counted together: an address of
+// IPv4 itself, and the first of the 64 bits of network of IPv6. An invalid address, of a unix socket, stays invalid.
+func Customer(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
+	if !addr.Is6() {
 		return addr
 	}
 	network, _ := addr.Prefix(64) // fails for none of 128 bits
@@ -178,7 +179,7 @@ func (g *Guard) try(a *Attempt, from netip.Addr) (<-chan struct{}, error) {
 	a.user = g.users.get(a.name)
 	a.user.forget(now.Add(-g.opts.Window))
 	if from.IsValid() {
-		a.address = g.addresses.get(maphash.Comparable(g.seed, customer(from)))
+		a.address = g.addresses.get(maphash.Comparable(g.seed, Customer(from)))
 		a.address.forget(now.Add(-g.opts.Window))
 	}
 	for _, s := range []*suspect{a.address, a.user} {
