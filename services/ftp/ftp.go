@@ -130,6 +130,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 	plugins.Group(fs, "Where to listen", o.listenFlags)
 	plugins.Group(fs, "Files", o.fileFlags)
 	plugins.Group(fs, "Users", o.userFlags)
+	plugins.Group(fs, "Wrong passwords", o.guardFlags)
 	plugins.Group(fs, "TLS", o.tls.flags)
 	plugins.Group(fs, "Limits", o.limits.flags)
 	plugins.Group(fs, "Log", func(fs *pflag.FlagSet) {
@@ -162,6 +163,16 @@ func (o *options) userFlags(fs *pflag.FlagSet) {
 	if err := fs.MarkHidden("password-file"); err != nil {
 		panic(err) // there is no such option
 	}
+}
+
+func (o *options) guardFlags(fs *pflag.FlagSet) {
+	g := &o.guard
+	fs.Var((*plugins.Duration)(&g.Delay), "login-delay", "hold back the answer to a wrong password for this long, to the next of that address or user for twice as long, and so on up to "+g.MaxDelay.String()+"; 0 is not at all")
+	fs.IntVar(&g.Failures, "ban-after", g.Failures, "let nobody in from an IPv4 address, or a /64 of IPv6, after this `NUMBER` of wrong passwords, at most 100; 0 is never")
+	fs.IntVar(&g.UserFailures, "ban-user-after", g.UserFailures, "let a user in from nowhere after this `NUMBER` of wrong passwords, at most 100, with which anybody who knows the name can keep its owner out; 0 is never")
+	fs.Var((*plugins.Duration)(&g.Window), "ban-window", "forget a wrong password after this long")
+	fs.Var((*plugins.Duration)(&g.Ban), "ban-time", "end a ban after this long")
+	fs.Var((*networks)(&g.Trusted), "ban-trust", "do not count the wrong passwords of this network, such as 10.0.0.0/8, or address; repeatable")
 }
 
 func (l *limits) flags(fs *pflag.FlagSet) {
@@ -212,10 +223,34 @@ func (o *options) check() error {
 	case o.limits.stall == 0:
 		return plugins.Usagef("--stall-timeout 0: nothing could be transferred")
 	}
+	if err := o.checkGuard(); err != nil {
+		return err
+	}
 	if err := o.checkEndpoints(); err != nil {
 		return err
 	}
 	return o.tls.check()
+}
+
+// longestDelay is more than any client waits for an answer.
+const longestDelay = time.Hour
+
+func (o *options) checkGuard() error {
+	const never = "give a number from 1 to 100, or 0 for never"
+	g := &o.guard
+	switch bans := g.Failures > 0 || g.UserFailures > 0; {
+	case g.Delay > longestDelay:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--login-delay %v: longer than anybody waits", g.Delay), Suggestion: "give an hour at most"}
+	case g.Failures < 0 || g.Failures > accounts.MaxFailures:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--ban-after %d: out of range", g.Failures), Suggestion: never}
+	case g.UserFailures < 0 || g.UserFailures > accounts.MaxFailures:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--ban-user-after %d: out of range", g.UserFailures), Suggestion: never}
+	case bans && g.Window <= 0:
+		return &plugins.UsageError{Reason: "--ban-window 0: nobody would be banned", Suggestion: "say so with --ban-after 0"}
+	case bans && g.Ban <= 0:
+		return &plugins.UsageError{Reason: "--ban-time 0: nobody would be banned", Suggestion: "say so with --ban-after 0"}
+	}
+	return nil
 }
 
 func (o *options) checkEndpoints() error {
