@@ -194,9 +194,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 		s.close()
 		return nil, err
 	}
-	if guest := s.book.Anonymous(); o.writable && o.anonymous.on() && s.users == nil && !guest.Disabled && guest.Permissions&^accounts.Read != 0 {
-		env.Log.WarnContext(ctx, "ANYBODY CAN WRITE: --writable lets anonymous clients change and delete files; --auth FILE lets only users do that", "root", s.path)
-	}
+	s.warnOfWriters(ctx)
 	return s, nil
 }
 
@@ -274,7 +272,7 @@ func maybeEndpoint(s string) bool {
 
 // open fills s, from what is most likely to be wrong to what others can see.
 func (o *options) open(ctx context.Context, s *server) (err error) {
-	if s.root, s.path, err = openRoot(o.root.Abs()); err != nil {
+	if err := s.roots.begin(s.dir); err != nil {
 		return fmt.Errorf("--root %q: %w", o.root.Name(), err)
 	}
 	if o.auth.Given != "" {
@@ -301,7 +299,6 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 
 // openBook reads the users file, if there is one, and looks for the directories in it.
 func (o *options) openBook(ctx context.Context, s *server) (err error) {
-	s.dir = filepath.Clean(o.root.Abs())
 	anonymous := accounts.Account{Root: s.dir, Permissions: accounts.Read}
 	users := anonymous
 	if o.writable {
@@ -311,36 +308,41 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 		}
 	}
 	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
-	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Log: s.log})
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Check: s.checkBook, Log: s.log})
 	wrong, isWrong := errors.AsType[*accounts.Error](err)
 	switch {
 	case isWrong:
 		return wrong // it names the file
 	case err != nil:
 		return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
-	case s.users == nil && s.book.HasUsers():
-		return &plugins.UsageError{Reason: fmt.Sprintf("--users %q: it has users, and nobody knows their passwords", o.users.Given), Suggestion: "add --auth FILE"}
 	}
 	if o.users.Given != "" {
 		if s.secret, err = filepath.EvalSymlinks(o.users.Abs()); err != nil {
 			return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
 		}
 	}
-	return s.checkRoots(ctx, o.users.Given)
+	if err := s.checkBook(ctx, s.book); err != nil {
+		return fmt.Errorf("--users %q: %w", o.users.Given, err)
+	}
+	return nil
 }
 
-// checkRoots fails if a directory is missing; one that has the user's name in it may be made later.
-func (s *server) checkRoots(ctx context.Context, file string) error {
-	fixed := s.book.FixedRoots()
+// checkBook says whether a users file can be meant: it fails if nobody knows the passwords or a directory is missing; one that has
+// the user's name in it may be made later.
+func (s *server) checkBook(ctx context.Context, book *accounts.Book) error {
+	if s.users == nil && book.HasUsers() {
+		return &plugins.UsageError{Reason: "it has users, and nobody knows their passwords", Suggestion: "add --auth FILE"}
+	}
+	fixed := book.FixedRoots()
 	for _, dir := range fixed {
 		if dir == s.dir {
 			continue
 		}
 		if err := isDirectory(dir); err != nil {
-			return fmt.Errorf("--users %q: root %q: %w", file, dir, err)
+			return fmt.Errorf("root %q: %w", dir, err)
 		}
 	}
-	for _, dir := range s.book.Roots() {
+	for _, dir := range book.Roots() {
 		if err := isDirectory(dir); err != nil && !slices.Contains(fixed, dir) {
 			s.log.WarnContext(ctx, "a user cannot log in", "root", dir, "error", err)
 		}

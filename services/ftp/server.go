@@ -10,7 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,15 +45,16 @@ type server struct {
 
 	anonymous     bool
 	anonymousName string
+	writable      bool
+	openToAll     atomic.Bool   // anonymous clients can write
 	users         plugins.Users // nil without a password file
 	book          *accounts.Book
 	guard         *accounts.Guard
 	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, one of accounts, or what went wrong.
 	gate func(context.Context, attempt) (*user, error)
 
-	root    *os.Root       // of users for whom the users file has none
-	dir     string         // as the book calls root
-	path    string         // of root, absolute, links resolved
+	roots   roots
+	dir     string         // of users for whom the users file has none, as the book calls it
 	secret  string         // the users file, links resolved; empty if there is none
 	tls     *plugins.TLS   // nil without
 	xferlog io.WriteCloser // nil without
@@ -87,8 +88,9 @@ func newServer(env *plugins.Env, o *options) *server {
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
+		dir:       filepath.Clean(o.root.Abs()),
 		direct:    o.upload.direct(),
-		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, guard: accounts.NewGuard(o.guard),
+		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, writable: o.writable, guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
@@ -99,9 +101,7 @@ func newServer(env *plugins.Env, o *options) *server {
 // close releases what is open besides sessions. Closing a listener that is closed does no harm.
 func (s *server) close() {
 	s.closeListeners()
-	if s.root != nil {
-		_ = s.root.Close()
-	}
+	s.roots.end()
 	if s.xferlog == nil {
 		return
 	}
@@ -253,7 +253,38 @@ func (s *server) Reload(ctx context.Context) error {
 	if err := s.env.Pool.Do(ctx, func() error { return s.book.Reload(ctx) }); err != nil {
 		errs = append(errs, fmt.Errorf("--users: %w", err))
 	}
+	s.reopen(ctx)
+	s.warnOfWriters(ctx)
 	return errors.Join(errs...)
+}
+
+// reopen opens the directory of the command line anew, for those who log in from now on.
+func (s *server) reopen(ctx context.Context) {
+	var moved bool
+	err := s.env.Pool.Do(ctx, func() (err error) {
+		moved, err = s.roots.reopen()
+		return err
+	})
+	switch {
+	case err != nil: // after --chroot the path is another
+		s.log.WarnContext(ctx, "--root not opened anew, the old one stays", "root", s.dir, "error", err)
+	case moved:
+		s.log.InfoContext(ctx, "--root is another directory now", "root", s.roots.path())
+	}
+}
+
+// warnOfWriters is called at the start and after a reload, and warns of what was not so before.
+func (s *server) warnOfWriters(ctx context.Context) {
+	guest := s.book.Anonymous()
+	now := s.anonymous && guest.MayChange()
+	if before := s.openToAll.Swap(now); before || !now {
+		return
+	}
+	way := "the users file lets anonymous clients change files; --anonymous off lets none in"
+	if s.users == nil && s.writable {
+		way = "--writable lets anonymous clients change and delete files; --auth FILE lets only users do that"
+	}
+	s.log.WarnContext(ctx, "ANYBODY CAN WRITE: "+way, "root", guest.Root, "permissions", describe(guest))
 }
 
 // Report implements plugins.Reporter.
@@ -261,7 +292,7 @@ func (s *server) Report() []slog.Attr {
 	s.mu.Lock()
 	sessions := len(s.sessions)
 	s.mu.Unlock()
-	attrs := []slog.Attr{slog.String("root", s.path)}
+	attrs := []slog.Attr{slog.String("root", s.roots.path())}
 	if s.anonymous {
 		attrs = append(attrs, slog.String("anonymous", describe(s.book.Anonymous())))
 	}
