@@ -129,6 +129,7 @@ type publicIP struct {
 	network netip.Prefix // the zero value is all
 	addr    netip.Addr   // invalid for a host name
 	host    string
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 	mu    sync.Mutex
 	known netip.Addr // what the host name meant
@@ -137,7 +138,7 @@ type publicIP struct {
 
 // Set implements pflag.Value.
 func (l *publicIPs) Set(s string) error {
-	rule := &publicIP{given: s}
+	rule := &publicIP{given: s, lookup: net.DefaultResolver.LookupNetIP}
 	network, target, found := strings.Cut(s, "=")
 	if !found {
 		network, target = "", s
@@ -255,7 +256,7 @@ func (r *publicIP) resolve(ctx context.Context, now time.Time) (netip.Addr, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", r.host)
+	found, err := r.lookup(ctx, "ip4", r.host)
 	switch {
 	case len(found) > 0:
 		r.known = found[0].Unmap()
