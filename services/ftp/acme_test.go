@@ -145,6 +145,9 @@ func TestACMERefused(t *testing.T) {
 	if got, err := io.ReadAll(c.r); err == nil || len(got) > 0 {
 		t.Errorf("%q, %v, want no handshake", got, err)
 	}
+	if err := srv.Stop(); err != nil { // all is logged then
+		t.Error(err)
+	}
 	if log := srv.Log(); !strings.Contains(log, "TLS handshake failed") || !strings.Contains(log, "ftp.example.org") {
 		t.Errorf("no reason in %s", log)
 	}
