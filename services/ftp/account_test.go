@@ -59,6 +59,8 @@ func (a *account) Mkdir(context.Context) error {
 	return nil
 }
 
+func (a *account) Room(context.Context) (int64, error) { return max(a.left.Load(), 0), nil }
+
 func (a *account) Removed(size int64) {
 	a.left.Add(size)
 	a.removed.Add(1)

@@ -221,21 +221,26 @@ func TestDocumentedGaps(t *testing.T) {
 	dir := directory(t, map[string]string{"a.txt": "0123456789", "sub/b.txt": "b"})
 	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--writable")
 	c := anonymous(t, srv)
-	for _, row := range regexp.MustCompile(`(?m)^\| (SITE, .*) \| 502 \|$`).FindAllStringSubmatch(readPage(t), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| (SMNT, .*) \| 502 \|$`).FindAllStringSubmatch(readPage(t), -1) {
 		for verb := range strings.SplitSeq(row[1], ", ") {
 			c.do(verb, "502")
 		}
 	}
 	c.do("RANG 1 2", "500")
 	c.do("MDTM 20200101000000 a.txt", "550")
+	c.do("SITE CHOWN nobody a.txt", "504")
+	c.do("SITE UMASK 0", "504")
+	c.do("HOST ftp.example.org", "220")
 	c.do("REST 5", "350")
-	c.do("NOOP", "200")
 	if got := c.get("LIST -R"); strings.Contains(got, "b.txt") || !strings.Contains(got, "a.txt") {
 		t.Errorf("LIST -R = %q", got)
 	}
-	if got := c.get("RETR a.txt"); got != "56789" {
-		t.Errorf("RETR after REST and others = %q", got)
+	if got := c.get("RETR a.txt"); got != "0123456789" {
+		t.Errorf("RETR after REST and LIST = %q", got)
 	}
+	c.do("RNFR a.txt", "350")
+	c.do("NOOP", "200")
+	c.do("RNTO b.txt", "503")
 	_ = c.pasv()
 	c.do("MLSD a.txt", "550")
 }

@@ -42,6 +42,7 @@ type server struct {
 	publicIP publicIPs
 	ports    portRange
 	direct   bool // uploads are written in place
+	commands map[string]command
 
 	anonymous     bool
 	anonymousName string
@@ -88,8 +89,8 @@ func newServer(env *plugins.Env, o *options) *server {
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
-		dir:       filepath.Clean(o.root.Abs()),
-		direct:    o.upload.direct(),
+		dir:    filepath.Clean(o.root.Abs()),
+		direct: o.upload.direct(), commands: newCommands(),
 		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, writable: o.writable, guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},

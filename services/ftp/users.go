@@ -19,7 +19,7 @@ type rights interface {
 	MayStat(name string) bool                  // SIZE, MDTM, MLST
 	MayDownload(name string) bool              // RETR, HASH
 	MayUpload(name string, exists bool) bool   // STOR, APPE
-	MaySetTime(name string) bool               // MFMT
+	MaySetTime(name string) bool               // MFMT, SITE CHMOD
 	MayDelete(name string) bool                // DELE, RMD
 	MayMkdir(name string) bool                 // MKD
 	MayRename(from, to string, over bool) bool // RNTO, over says that there is a file
@@ -40,6 +40,8 @@ type storage interface {
 	Mkdir(ctx context.Context) error
 	// Removed takes back a file of that size, or, with 0, a directory.
 	Removed(size int64)
+	// Room returns how many bytes more may be stored, -1 for no limit.
+	Room(ctx context.Context) (int64, error)
 }
 
 // reservation is the room of one upload.
