@@ -125,14 +125,19 @@ func (s *server) login(ctx context.Context, a attempt) (*user, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = s.env.Pool.Do(ctx, func() error { return s.settle(u, session.Root()) }); err != nil {
+	var shared *sharedRoot
+	if err = s.env.Pool.Do(ctx, func() (err error) {
+		shared, err = s.settle(session.Root())
+		return err
+	}); err != nil {
 		session.Close()
 		return nil, err
 	}
+	u.root, u.path = shared.root, shared.path
 	m := member{session}
 	u.rights, u.pace, u.storage = m, m, m
 	u.leave = func() {
-		_ = u.root.Close()
+		s.roots.release(shared)
 		session.Close()
 	}
 	return u, nil
@@ -167,18 +172,13 @@ func (s *server) authenticate(ctx context.Context, a attempt) (*accounts.Session
 	return nil, err
 }
 
-// settle opens the user's root. That of the command line has been open since the start, perhaps from before a --chroot.
-func (s *server) settle(u *user, dir string) (err error) {
-	if dir == s.dir {
-		u.path = s.path
-		u.root, err = s.root.OpenRoot(".")
-	} else {
-		u.root, u.path, err = openRoot(dir)
-	}
+// settle returns the user's root.
+func (s *server) settle(dir string) (*sharedRoot, error) {
+	shared, err := s.roots.retain(dir)
 	if err != nil {
-		return fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
+		return nil, fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
 	}
-	return nil
+	return shared, nil
 }
 
 func (s *server) isAnonymous(name string) bool {
