@@ -37,9 +37,11 @@ const (
 	defaultListen = "tcp:" + defaultPort
 
 	defaultMaxClients   = 2000
+	defaultMaxPerIP     = 100              // a twentieth of all, and enough for an office behind one address
 	defaultIdle         = 10 * time.Minute // as twistd
 	defaultLoginTimeout = time.Minute
 	defaultStall        = time.Minute
+	rateGrace           = 15 * time.Second
 
 	anonymousName = "anonymous"
 )
@@ -106,9 +108,11 @@ func newOptions() *options {
 		tls:           tlsOptions{reuse: reuseOff},
 		limits: limits{
 			maxClients: defaultMaxClients,
+			maxPerIP:   defaultMaxPerIP,
 			idle:       plugins.Duration(defaultIdle),
 			login:      plugins.Duration(defaultLoginTimeout),
 			stall:      plugins.Duration(defaultStall),
+			grace:      rateGrace,
 		},
 	}
 	o.root.Once = true
@@ -119,7 +123,8 @@ func newOptions() *options {
 type limits struct {
 	maxClients, maxPerIP int
 	idle, login, stall   plugins.Duration
-	minRate              plugins.Size // bytes a second
+	minRate              plugins.Size  // bytes a second
+	grace                time.Duration // how long the peer of a transfer is waited for before its rate matters
 }
 
 // Flags implements plugins.Maker.
@@ -133,6 +138,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 	plugins.Group(fs, "Where to listen", o.listenFlags)
 	plugins.Group(fs, "Files", o.fileFlags)
 	plugins.Group(fs, "Users", o.userFlags)
+	plugins.Group(fs, "Wrong passwords", o.guardFlags)
 	plugins.Group(fs, "TLS", o.tls.flags)
 	plugins.Group(fs, "Limits", o.limits.flags)
 	plugins.Group(fs, "Log", func(fs *pflag.FlagSet) {
@@ -141,7 +147,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 }
 
 func (o *options) listenFlags(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.port, "port", "p", "", "listen on `PORT` of all interfaces (default "+defaultPort+" without --listen)")
+	fs.StringVarP(&o.port, "port", "p", "", "listen on `PORT` of all interfaces (default "+defaultPort+" without --listen and --implicit-port)")
 	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil, "listen on `ENDPOINT`, such as tcp:2121:interface=127.0.0.1; repeatable; see gtwistd help endpoints")
 	fs.StringArrayVar(&o.tls.implicit, "implicit-port", nil, "listen on `ENDPOINT`, such as 990, for clients that begin with TLS; repeatable")
@@ -168,9 +174,19 @@ func (o *options) userFlags(fs *pflag.FlagSet) {
 	o.gone.flags(fs)
 }
 
+func (o *options) guardFlags(fs *pflag.FlagSet) {
+	g := &o.guard
+	fs.Var((*plugins.Duration)(&g.Delay), "login-delay", "hold back the answer to a wrong password for this long, to the next of that address or user for twice as long, and so on up to "+g.MaxDelay.String()+"; 0 is not at all")
+	fs.IntVar(&g.Failures, "ban-after", g.Failures, "let nobody in from an IPv4 address, or a /64 of IPv6, after this `NUMBER` of wrong passwords, at most 100; 0 is never")
+	fs.IntVar(&g.UserFailures, "ban-user-after", g.UserFailures, "let a user in from nowhere after this `NUMBER` of wrong passwords, at most 100, with which anybody who knows the name can keep its owner out; 0 is never")
+	fs.Var((*plugins.Duration)(&g.Window), "ban-window", "forget a wrong password after this long")
+	fs.Var((*plugins.Duration)(&g.Ban), "ban-time", "end a ban after this long")
+	fs.Var((*networks)(&g.Trusted), "ban-trust", "do not count the wrong passwords of this network, such as 10.0.0.0/8, or address; repeatable")
+}
+
 func (l *limits) flags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.maxClients, "max-clients", l.maxClients, "serve this `NUMBER` of clients at once, and tell more of them to come later (421); 0 is no limit")
-	fs.IntVar(&l.maxPerIP, "max-clients-per-ip", 0, "serve this `NUMBER` of clients of one address at once; 0 is no limit")
+	fs.IntVar(&l.maxPerIP, "max-clients-per-ip", l.maxPerIP, "serve this `NUMBER` of clients of one IPv4 address, or one /64 of IPv6, at once; 0 is no limit")
 	fs.Var(&l.idle, "idle-timeout", "close a connection without a command or a transfer for this long; 0 is never")
 	fs.Var(&l.login, "login-timeout", "close a connection that has not logged in after this long")
 	fs.Var(&l.stall, "stall-timeout", "break off a transfer that does not move for this long")
@@ -187,9 +203,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 		s.close()
 		return nil, err
 	}
-	if guest := s.book.Anonymous(); o.writable && o.anonymous == anonymousOn && s.users == nil && !guest.Disabled && guest.Permissions&^accounts.Read != 0 {
-		env.Log.WarnContext(ctx, "ANYBODY CAN WRITE: --writable lets anonymous clients change and delete files; --auth FILE lets only users do that", "root", s.path)
-	}
+	s.warnOfWriters(ctx)
 	return s, nil
 }
 
@@ -219,7 +233,48 @@ func (o *options) check() error {
 	case o.limits.stall == 0:
 		return plugins.Usagef("--stall-timeout 0: nothing could be transferred")
 	}
+	if err := o.checkGuard(); err != nil {
+		return err
+	}
+	if err := o.checkEndpoints(); err != nil {
+		return err
+	}
 	return o.tls.check()
+}
+
+// longestDelay is more than any client waits for an answer.
+const longestDelay = time.Hour
+
+func (o *options) checkGuard() error {
+	const never = "give a number from 1 to 100, or 0 for never"
+	g := &o.guard
+	switch bans := g.Failures > 0 || g.UserFailures > 0; {
+	case g.Delay > longestDelay:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--login-delay %v: longer than anybody waits", g.Delay), Suggestion: "give an hour at most"}
+	case g.Failures < 0 || g.Failures > accounts.MaxFailures:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--ban-after %d: out of range", g.Failures), Suggestion: never}
+	case g.UserFailures < 0 || g.UserFailures > accounts.MaxFailures:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--ban-user-after %d: out of range", g.UserFailures), Suggestion: never}
+	case bans && g.Window <= 0:
+		return &plugins.UsageError{Reason: "--ban-window 0: nobody would be banned", Suggestion: "say so with --ban-after 0"}
+	case bans && g.Ban <= 0:
+		return &plugins.UsageError{Reason: "--ban-time 0: nobody would be banned", Suggestion: "say so with --ban-after 0"}
+	}
+	return nil
+}
+
+func (o *options) checkEndpoints() error {
+	for _, named := range []struct {
+		option string
+		specs  []string
+	}{{"--port", []string{o.port}}, {"--listen", o.listen}, {"--implicit-port", o.tls.implicit}} {
+		for _, spec := range named.specs {
+			if err := checkEndpoint(named.option, spec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // maybeEndpoint leaves numbers, and all that has the marks of an endpoint, to those who know more about them.
@@ -229,7 +284,7 @@ func maybeEndpoint(s string) bool {
 
 // open fills s, from what is most likely to be wrong to what others can see.
 func (o *options) open(ctx context.Context, s *server) (err error) {
-	if s.root, s.path, err = openRoot(o.root.Abs()); err != nil {
+	if err := s.roots.begin(s.dir); err != nil {
 		return fmt.Errorf("--root %q: %w", o.root.Name(), err)
 	}
 	if o.auth.Given != "" {
@@ -256,7 +311,6 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 
 // openBook reads the users file, if there is one, and looks for the directories in it.
 func (o *options) openBook(ctx context.Context, s *server) (err error) {
-	s.dir = filepath.Clean(o.root.Abs())
 	anonymous := accounts.Account{Root: s.dir, Permissions: accounts.Read}
 	users := anonymous
 	if o.writable {
@@ -266,22 +320,24 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 		}
 	}
 	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
-	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Guest: s.isAnonymous, Names: s.names(), Log: s.log})
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Guest: s.isAnonymous, Names: s.names(), Check: s.checkBook, Log: s.log})
 	wrong, isWrong := errors.AsType[*accounts.Error](err)
 	switch {
 	case isWrong:
 		return wrong // it names the file
 	case err != nil:
 		return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
-	case s.users == nil && s.book.HasUsers():
-		return &plugins.UsageError{Reason: fmt.Sprintf("--users %q: it has users, and nobody knows their passwords", o.users.Given), Suggestion: "add --auth FILE"}
 	}
 	if o.users.Given != "" {
 		if s.secret, err = filepath.EvalSymlinks(o.users.Abs()); err != nil {
 			return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
 		}
 	}
-	return s.checkRoots(ctx, true)
+	err = s.checkBook(ctx, s.book)
+	if errors.As(err, &wrong) || err == nil {
+		return err
+	}
+	return fmt.Errorf("--users %q: %w", o.users.Given, err)
 }
 
 func (o *options) bind(ctx context.Context, s *server) error {
@@ -289,7 +345,7 @@ func (o *options) bind(ctx context.Context, s *server) error {
 	switch {
 	case o.port != "":
 		specs = append([]string{o.port}, specs...)
-	case len(specs) == 0:
+	case len(specs) == 0 && len(o.tls.implicit) == 0:
 		specs = []string{defaultListen}
 	}
 	for _, spec := range specs {

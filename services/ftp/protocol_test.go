@@ -436,3 +436,31 @@ func TestLineEndsInNames(t *testing.T) {
 		}
 	}
 }
+
+// TestPassivePortsIPv6 says that the range and what is told of addresses hold for both kinds of clients.
+func TestPassivePortsIPv6(t *testing.T) {
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", `tcp6:0:interface=\:\:1`, "--listen", anyPort, "--root", directory(t, map[string]string{"a.txt": "abc"}),
+		"--passive-ports", "41220-41229", "--public-ip", "203.0.113.7")
+	for i, addr := range srv.Addrs() {
+		c := dial(t, addr)
+		c.want("220")
+		c.do("USER ftp", "331")
+		c.do("PASS x", "230")
+		if six := i == 0; six {
+			c.do("PASV", "425 PASV is for IPv4: use EPSV.")
+		} else {
+			c.do("PASV", "227 Entering Passive Mode (203,0,113,7,161,")
+		}
+		for range 20 {
+			data := c.epsv()
+			if port := data.RemoteAddr().(*net.TCPAddr).Port; port < 41220 || port > 41229 {
+				t.Errorf("port %d is not in the range", port)
+			}
+			c.do("RETR a.txt", "150")
+			if got, err := io.ReadAll(data); string(got) != "abc" || err != nil {
+				t.Errorf("RETR = %q, %v", got, err)
+			}
+			c.want("226")
+		}
+	}
+}

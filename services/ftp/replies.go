@@ -196,7 +196,13 @@ func (c *session) send(p []byte) error {
 func (c *session) startTLS() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stream, c.secure = tls.Server(c.raw, c.srv.tls.Config), true
+	c.beginTLS()
+}
+
+// beginTLS is called with mu, or before anybody else knows of the session.
+func (c *session) beginTLS() {
+	c.tls = c.srv.sessionTLS()
+	c.stream, c.secure = tls.Server(c.raw, c.tls), true
 }
 
 // reply decides what a line of the library becomes, and what is to be done once it is sent. "" sends nothing.
@@ -393,6 +399,8 @@ func (c *session) brokenOff(err error) (code int, reason string) {
 		return 522, "the data connection must resume the TLS session of the control connection"
 	case errors.Is(err, errTruncated), isNetwork(err):
 		return 426, "data connection lost, transfer aborted"
+	case errors.Is(err, errHandshake):
+		return 522, "the TLS handshake of the data connection failed"
 	}
 	return 0, ""
 }

@@ -55,11 +55,12 @@ type session struct {
 	out     []byte // bytes of the library that are no line yet
 
 	mu       sync.Mutex
-	stream   net.Conn // raw, or TLS on it
-	secure   bool     // stream is TLS
-	private  bool     // data connections are, too (PROT P)
-	name     string   // of USER
-	user     *user    // nil before the login
+	stream   net.Conn    // raw, or TLS on it
+	secure   bool        // stream is TLS
+	tls      *tls.Config // of stream, and of data connections; nil if it is not TLS
+	private  bool        // data connections are, too (PROT P)
+	name     string      // of USER
+	user     *user       // nil before the login
 	last     time.Time
 	verb     string // of the command that runs
 	pending  *answer
@@ -83,8 +84,8 @@ type session struct {
 	allocated int64
 }
 
-// peer is the address of a client, which the library hands back, and with it the session.
-type peer struct {
+// clientAddr is the address of a client, which the library hands back, and with it the session.
+type clientAddr struct {
 	net.Addr
 	session *session
 }
@@ -98,8 +99,11 @@ func newSession(s *server, conn net.Conn) *session {
 		srv: s, raw: conn, stream: conn, began: now, last: now, stranger: now, idle: s.limits.idle, hash: defaultHash,
 		remote: addrOf(conn.RemoteAddr()), local: addrOf(conn.LocalAddr()),
 	}
-	_, c.secure = conn.(*tls.Conn)
-	c.private = c.secure
+	if early, ok := conn.(*tls.Conn); ok { // nothing is said on it yet
+		c.raw = early.NetConn()
+		c.beginTLS()
+		c.private = true
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.log = s.log.With("session", s.ids.Add(1), "client", c.clientName())
 	c.refs.Store(2)
@@ -160,7 +164,7 @@ func (c *session) Close() error {
 func (c *session) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 
 // RemoteAddr implements net.Conn.
-func (c *session) RemoteAddr() net.Addr { return &peer{c.raw.RemoteAddr(), c} }
+func (c *session) RemoteAddr() net.Addr { return &clientAddr{c.raw.RemoteAddr(), c} }
 
 // SetDeadline implements net.Conn: a session has its own clock. The library's deadline for commands would cover answers too,
 // and end a session whose transfer takes longer.

@@ -2,7 +2,10 @@ package ftp
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -28,8 +31,8 @@ type tlsOptions struct {
 
 func (t *tlsOptions) flags(fs *pflag.FlagSet) {
 	fs.Var(plugins.Choice(&t.mode, tlsOff, tlsAllow, tlsRequire), "tls", "on ordinary ports, encrypt nothing, or what clients ask to be (AUTH TLS), or talk to nobody else, for commands and data (default off; allow with "+
-		"--certificate, --client-ca or --acme)")
-	fs.Var(plugins.Choice(&t.reuse, reuseOff, reuseWarn, tlsRequire), "tls-session-reuse", "on data connections, want the TLS session of the control connection, so that nobody else can take them")
+		"--certificate or --acme; require with --client-ca)")
+	fs.Var(plugins.Choice(&t.reuse, reuseOff, reuseWarn, tlsRequire), "tls-session-reuse", "want data connections to resume the TLS session of their control connection, so that nobody else can take them; warn writes of those that do not to the log")
 	t.Flags(fs, "Another service must answer on port 443 or 80")
 }
 
@@ -38,6 +41,8 @@ func (t *tlsOptions) explicit() string {
 	switch {
 	case t.mode != "":
 		return t.mode
+	case t.ClientCA != "": // who stays in clear shows no certificate
+		return tlsRequire
 	case t.Named():
 		return tlsAllow
 	}
@@ -47,12 +52,41 @@ func (t *tlsOptions) explicit() string {
 func (t *tlsOptions) check() error {
 	on := t.explicit() != tlsOff || len(t.implicit) > 0
 	switch {
+	case t.ClientCA != "" && t.explicit() != tlsRequire:
+		return &plugins.UsageError{Reason: "--client-ca: with --tls " + t.explicit() + ", who stays in clear needs no certificate", Suggestion: "leave --tls out, or say --tls require"}
 	case t.Named() && !on:
 		return &plugins.UsageError{Reason: "--tls off: there is no use for a certificate", Suggestion: "leave --tls out, or say --tls require"}
 	case t.reuse != reuseOff && !on:
 		return &plugins.UsageError{Reason: fmt.Sprintf("--tls-session-reuse %s: there is no TLS here", t.reuse), Suggestion: "add --tls require"}
 	}
 	return t.Check()
+}
+
+// checkEndpoint refuses those that bring a certificate of their own, which data connections could not have.
+func checkEndpoint(option, spec string) error {
+	kind := strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(spec, `\`, "")), "haproxy:")
+	if !strings.HasPrefix(kind, "ssl:") {
+		return nil
+	}
+	return &plugins.UsageError{
+		Reason:     fmt.Sprintf("%s %q: the certificate is needed for data connections, too", option, spec),
+		Suggestion: "use --implicit-port PORT, with --certificate FILE and --privkey FILE",
+	}
+}
+
+// sessionTLS returns the configuration for the connections of one session. If it matters whose TLS session a data connection
+// resumes, each session has a key of its own for tickets: those of others cannot even be read (RFC 5077 section 4, RFC 8446
+// section 4.6.1), and a control connection resumes none. All else is as in the shared one, whose functions know the certificates
+// of the moment.
+func (s *server) sessionTLS() *tls.Config {
+	if s.reuse == reuseOff {
+		return s.tls.Config
+	}
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails
+	own := s.tls.Config.Clone()
+	own.SetSessionTicketKeys([][32]byte{key})
+	return own
 }
 
 // make returns nil if there is no TLS.

@@ -125,14 +125,19 @@ func (s *server) login(ctx context.Context, a attempt) (*user, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = s.env.Pool.Do(ctx, func() error { return s.settle(u, session.Root()) }); err != nil {
+	var shared *sharedRoot
+	if err = s.env.Pool.Do(ctx, func() (err error) {
+		shared, err = s.settle(session.Root())
+		return err
+	}); err != nil {
 		session.Close()
 		return nil, err
 	}
+	u.root, u.path = shared.root, shared.path
 	m := member{session}
 	u.rights, u.pace, u.storage = m, m, m
 	u.leave = func() {
-		_ = u.root.Close()
+		s.roots.release(shared)
 		session.Close()
 	}
 	return u, nil
@@ -149,12 +154,14 @@ func (s *server) names() func() []string {
 // maxAbsent is how many users without a directory have a record each.
 const maxAbsent = 10
 
-// checkRoots looks for the directories of the users file. One that is missing at the start is an error; one that has the user's
-// name in it may be made later, and one that has gone since does not keep what else the file says from being heard. It makes
-// blocking calls.
-func (s *server) checkRoots(ctx context.Context, start bool) error {
+// checkBook says whether a users file can be meant: it fails if nobody knows the passwords or a directory is missing; one that has
+// the user's name in it may be made later. It makes blocking calls.
+func (s *server) checkBook(ctx context.Context, book *accounts.Book) error {
+	if s.users == nil && book.HasUsers() {
+		return &plugins.UsageError{Reason: "it has users, and nobody knows their passwords", Suggestion: "add --auth FILE"}
+	}
 	wrong, absent := &accounts.Error{}, 0
-	for _, home := range s.book.Homes() {
+	for _, home := range book.Homes() {
 		if home.Root == s.dir {
 			continue
 		}
@@ -162,7 +169,7 @@ func (s *server) checkRoots(ctx context.Context, start bool) error {
 		switch {
 		case err == nil:
 			continue
-		case start && !home.Named:
+		case !home.Named:
 			e := home.Error(err)
 			wrong.Path, wrong.Problems = e.Path, append(wrong.Problems, e.Problems...)
 			continue
@@ -209,18 +216,13 @@ func (s *server) authenticate(ctx context.Context, a attempt) (*accounts.Session
 	return nil, err
 }
 
-// settle opens the user's root. That of the command line has been open since the start, perhaps from before a --chroot.
-func (s *server) settle(u *user, dir string) (err error) {
-	if dir == s.dir {
-		u.path = s.path
-		u.root, err = s.root.OpenRoot(".")
-	} else {
-		u.root, u.path, err = openRoot(dir)
-	}
+// settle returns the user's root.
+func (s *server) settle(dir string) (*sharedRoot, error) {
+	shared, err := s.roots.retain(dir)
 	if err != nil {
-		return fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
+		return nil, fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
 	}
-	return nil
+	return shared, nil
 }
 
 func (s *server) isAnonymous(name string) bool {

@@ -47,6 +47,48 @@ func (r *portRange) String() string {
 // Type implements pflag.Value.
 func (r *portRange) Type() string { return "FIRST-LAST" }
 
+// networks is a flag value: any number of networks.
+type networks []netip.Prefix
+
+// Set implements pflag.Value.
+func (l *networks) Set(s string) error {
+	network, ok := parseNetwork(s)
+	if !ok {
+		return errors.New("not a network such as 10.0.0.0/8, or an address")
+	}
+	*l = append(*l, network)
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *networks) String() string { return strings.Join(l.GetSlice(), "\n") }
+
+// Type implements pflag.Value.
+func (l *networks) Type() string { return "NETWORK" }
+
+// Append implements pflag.SliceValue.
+func (l *networks) Append(s string) error { return l.Set(s) }
+
+// Replace implements pflag.SliceValue.
+func (l *networks) Replace(list []string) error {
+	*l = nil
+	for _, s := range list {
+		if err := l.Set(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetSlice implements pflag.SliceValue.
+func (l *networks) GetSlice() []string {
+	var list []string
+	for _, network := range *l {
+		list = append(list, network.String())
+	}
+	return list
+}
+
 // publicIPs is a flag value: the addresses that clients in passive mode are told. It is safe for concurrent use once set.
 type publicIPs struct{ rules []*publicIP }
 
@@ -56,6 +98,7 @@ type publicIP struct {
 	network netip.Prefix // the zero value is all
 	addr    netip.Addr   // invalid for a host name
 	host    string
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 	mu    sync.Mutex
 	known netip.Addr // what the host name meant
@@ -64,19 +107,15 @@ type publicIP struct {
 
 // Set implements pflag.Value.
 func (l *publicIPs) Set(s string) error {
-	rule := &publicIP{given: s}
+	rule := &publicIP{given: s, lookup: net.DefaultResolver.LookupNetIP}
 	network, target, found := strings.Cut(s, "=")
 	if !found {
 		network, target = "", s
 	}
 	if found {
-		prefix, err := netip.ParsePrefix(network)
-		if err != nil {
-			one, err := netip.ParseAddr(network)
-			if err != nil {
-				return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
-			}
-			prefix = netip.PrefixFrom(one, one.BitLen())
+		prefix, ok := parseNetwork(network)
+		if !ok {
+			return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
 		}
 		rule.network = prefix
 	}
@@ -113,6 +152,19 @@ func (l *publicIPs) fits(network netip.Prefix) error {
 		return fmt.Errorf("there is %q already: give others a network, as in 10.0.0.0/8=10.0.0.7", l.rules[i].given)
 	}
 	return fmt.Errorf("there is %q already for this network", l.rules[i].given)
+}
+
+// parseNetwork takes an address, too, for the network of that one.
+func parseNetwork(s string) (netip.Prefix, bool) {
+	if prefix, err := netip.ParsePrefix(s); err == nil {
+		return prefix, true
+	}
+	one, err := netip.ParseAddr(s)
+	if err != nil || one.Zone() != "" {
+		return netip.Prefix{}, false
+	}
+	one = one.Unmap()
+	return netip.PrefixFrom(one, one.BitLen()), true
 }
 
 func isHostName(s string) bool {
@@ -193,7 +245,7 @@ func (r *publicIP) resolve(ctx context.Context, now time.Time) (netip.Addr, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", r.host)
+	found, err := r.lookup(ctx, "ip4", r.host)
 	switch {
 	case len(found) > 0:
 		r.known = found[0].Unmap()

@@ -84,6 +84,9 @@ type Options struct {
 	// Names returns the users of the password file, at each reading of the users file: a table about anybody else is an error.
 	// Nil leaves open who there is.
 	Names func() []string
+	// Check, if not nil, is asked before Reload uses what the users file says now; its error is Reload's. The Book that it gets
+	// has the accounts and no sessions.
+	Check func(context.Context, *Book) error
 	// Log gets what Run cannot return. Nil discards it.
 	Log *slog.Logger
 }
@@ -158,6 +161,13 @@ func (b *Book) Reload(ctx context.Context) error {
 	f, err := b.read()
 	if err != nil {
 		return err
+	}
+	if b.opts.Check != nil {
+		next := &Book{opts: b.opts}
+		next.file.Store(f)
+		if err := b.opts.Check(ctx, next); err != nil {
+			return err
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,18 +16,18 @@ const (
 	// maxSuspects bounds the memory of a Guard: of more addresses, and of more names, the one that was not seen for the longest
 	// time is forgotten.
 	maxSuspects = 1 << 14
-	// maxKept is how many failures of one suspect are kept at most.
-	maxKept = 100
+	// MaxFailures is the largest number of failures that a ban may come after: more of one suspect are not kept.
+	MaxFailures = 100
 )
 
 // GuardOptions say how failed logins are answered. The zero value does nothing; DefaultGuard is a good beginning.
 type GuardOptions struct {
 	// Delay holds back the answer to the first failure, twice that to the second, and so on up to MaxDelay. 0 is no delay.
 	Delay, MaxDelay time.Duration
-	// Failures, from 1 to 100, is how many failures within Window get an address banned for Ban. An address is one of IPv4, or
-	// the first 64 bits of IPv6, which is what one customer has. 0 bans nobody.
+	// Failures, from 1 to MaxFailures, is how many failures within Window get an address banned for Ban. An address is what
+	// peer.Customer returns. 0 bans nobody.
 	Failures int
-	// UserFailures, from 1 to 100, is how many get a user banned, wherever he comes from. 0, the default, bans none: with it
+	// UserFailures, from 1 to MaxFailures, is how many get a user banned, wherever he comes from. 0, the default, bans none: with it
 	// anybody who knows a name can keep its owner out. Some rules for auditors demand it.
 	UserFailures int
 	// Window is how long a failure is remembered.
@@ -106,8 +106,8 @@ type failure struct {
 func NewGuard(opts GuardOptions) *Guard {
 	return &Guard{
 		opts: opts, seed: maphash.MakeSeed(),
-		addresses: suspects{limit: min(opts.Failures, maxKept), byKey: map[uint64]*list.Element{}},
-		users:     suspects{limit: min(opts.UserFailures, maxKept), byKey: map[uint64]*list.Element{}},
+		addresses: suspects{limit: min(opts.Failures, MaxFailures), byKey: map[uint64]*list.Element{}},
+		users:     suspects{limit: min(opts.UserFailures, MaxFailures), byKey: map[uint64]*list.Element{}},
 	}
 }
 
@@ -360,7 +360,7 @@ func (s *suspect) fail(f failure) int {
 	if s == nil {
 		return 0
 	}
-	if len(s.failures) >= maxKept {
+	if len(s.failures) >= MaxFailures {
 		s.failures = s.failures[1:]
 	}
 	s.failures = append(s.failures, f)
