@@ -94,11 +94,11 @@ var _ net.Conn = (*session)(nil)
 
 func newSession(s *server, conn net.Conn) *session {
 	now := time.Now()
-	keepUrgent(conn)
 	c := &session{
 		srv: s, raw: conn, stream: conn, began: now, last: now, stranger: now, idle: s.limits.idle, hash: defaultHash,
 		remote: addrOf(conn.RemoteAddr()), local: addrOf(conn.LocalAddr()),
 	}
+	takeUrgent(conn)
 	if early, ok := conn.(*tls.Conn); ok { // nothing is said on it yet
 		c.raw = early.NetConn()
 		c.beginTLS()

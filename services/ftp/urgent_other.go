@@ -1,8 +1,9 @@
-//go:build !unix
+//go:build !windows
 
 package ftp
 
-import "net"
+import "syscall"
 
-// keepUrgent does nothing here: what clients send as urgent data is lost.
-func keepUrgent(net.Conn) {}
+func setInline(fd uintptr) {
+	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
+}
