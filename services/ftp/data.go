@@ -1,9 +1,9 @@
 package ftp
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -28,6 +28,7 @@ var (
 	errSlow      = errors.New("too slow")
 	errReuse     = errors.New("TLS session not resumed")
 	errTruncated = errors.New("TLS connection closed without notice")
+	errHandshake = errors.New("TLS handshake of the data connection")
 )
 
 // dataConn is a data connection. Reads and writes have deadlines that move as long as bytes do; what is written is gathered
@@ -48,7 +49,8 @@ type dataConn struct {
 	err      error
 }
 
-func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
+// newDataConn takes the connection over. Whether it is encrypted is decided now: PROT may have come after PASV.
+func newDataConn(c *session, tcp *net.TCPConn) *dataConn {
 	c.retain()
 	t := c.current()
 	w := &wire{TCPConn: tcp, limits: &c.srv.limits, began: time.Now()}
@@ -57,6 +59,7 @@ func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
 	if c.user != nil {
 		d.pace = c.user.pace
 	}
+	private := c.private
 	c.mu.Unlock()
 	if private {
 		d.secure = tls.Server(w, c.srv.tls.Config)
@@ -88,12 +91,12 @@ func (d *dataConn) start() error {
 	if d.started || d.secure == nil {
 		return nil
 	}
-	_ = d.wire.TCPConn.SetDeadline(time.Now().Add(handshakeTimeout))
+	_ = d.wire.TCPConn.SetDeadline(time.Now().Add(d.session.srv.handshake))
 	d.wire.fixed = true
-	err := d.secure.HandshakeContext(context.Background())
+	err := d.secure.HandshakeContext(d.session.ctx)
 	d.wire.fixed = false
 	if err != nil {
-		return d.fail(err)
+		return d.fail(fmt.Errorf("%w: %v", errHandshake, err)) //nolint:errorlint // io.EOF would mean success to the library
 	}
 	_ = d.wire.TCPConn.SetDeadline(time.Time{})
 	d.started = true

@@ -3,6 +3,7 @@ package ftp
 import (
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"syscall"
 
@@ -35,9 +36,17 @@ func (f *files) open(rel string) (*os.File, fs.FileInfo, error) {
 
 // GetHandle implements ftpserver.ClientDriverExtentionFileTransfer.
 func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserver.FileTransfer, err error) {
+	if !f.session.enter() {
+		return nil, net.ErrClosed
+	}
+	defer f.session.release()
+	at := offset
 	if flags&(os.O_WRONLY|os.O_RDWR) != 0 {
 		err = f.do(name, true, func(rel string) (err error) {
-			handle, err = f.openUpload(rel, flags&os.O_APPEND != 0, offset)
+			u, err := f.openUpload(rel, flags&os.O_APPEND != 0, offset)
+			if err == nil {
+				handle, at = u, u.at
+			}
 			return err
 		})
 	} else {
@@ -57,7 +66,7 @@ func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserve
 	if err != nil {
 		return nil, err
 	}
-	f.session.fileOpened(f.session.current())
+	f.session.fileOpened(f.session.current(), at)
 	return handle, nil
 }
 

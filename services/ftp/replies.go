@@ -2,6 +2,8 @@ package ftp
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -54,9 +56,11 @@ type transfer struct {
 
 	// Guarded by the session's mu.
 	opened bool // there is a data connection
+	secure bool // it is encrypted
 	open   bool // the file is
 	late   bool // the record waits for the file to be closed
 	err    error
+	least  int64 // how many bytes must come, as ALLO said
 
 	listing []byte // what LIST or MLSD sends
 }
@@ -87,7 +91,11 @@ func (c *session) current() *transfer {
 func (c *session) beginTransfer(verb, param string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.transfer = &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
+	t := &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{}), secure: c.private}
+	if verb == "STOR" || verb == "APPE" || verb == "STOU" {
+		t.least, c.allocated = c.allocated, 0
+	}
+	c.transfer = t
 	c.srv.transfers.Add(1)
 }
 
@@ -102,32 +110,58 @@ func (c *session) endTransfer(t *transfer) {
 	}
 }
 
-// fileOpened and fileClosed say when a transfer has a file.
-func (c *session) fileOpened(t *transfer) {
+// fileOpened and fileClosed say when a transfer has a file, and at which offset it begins. Between them the session is in use.
+func (c *session) fileOpened(t *transfer, offset int64) {
 	c.retain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t != nil {
 		t.open = true
+		t.least -= offset
 	}
 }
 
 func (c *session) fileClosed(t *transfer) {
 	defer c.release()
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	if t != nil {
+		if t.open = false; t.late {
+			c.record(t)
+		}
+	}
+	c.mu.Unlock()
+	c.writeRecords()
+}
+
+// interrupted says why an upload whose data have ended is not the whole file; nil if nothing speaks against it. In clear, the
+// end of the data is the end of the connection, which comes also when the client dies; but then its commands end, too.
+func (c *session) interrupted(t *transfer) error {
 	if t == nil {
-		return
+		return nil
 	}
-	if t.open = false; t.late {
-		c.record(t)
+	gone := !t.secure && hungUp(c.raw)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case gone:
+		t.fail(errConnection)
+	case t.bytes.Load() < t.least:
+		t.fail(errShort)
 	}
+	return t.err
 }
 
 // Write implements net.Conn: it takes the library's answers and sends what becomes of them.
 func (c *session) Write(p []byte) (int, error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	if !c.enter() {
+		return 0, net.ErrClosed
+	}
+	defer c.release()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	if c.mute {
+		return len(p), nil
+	}
 	c.out = append(c.out, p...)
 	var send []byte
 	var then func()
@@ -149,7 +183,9 @@ func (c *session) Write(p []byte) (int, error) {
 	if len(c.out) == 0 {
 		c.out = nil
 	}
+	c.writeRecords()
 	if err := c.send(send); err != nil {
+		c.end(errConnection) // the library goes on with what it has read
 		return 0, err
 	}
 	if then != nil {
@@ -160,8 +196,11 @@ func (c *session) Write(p []byte) (int, error) {
 
 // say sends an answer that the library knows nothing of.
 func (c *session) say(text string) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	if c.mute {
+		return
+	}
 	if err := c.send([]byte(text + "\r\n")); err != nil {
 		c.log.Debug("answer not sent", "error", err)
 	}
@@ -186,7 +225,7 @@ func (c *session) send(p []byte) error {
 func (c *session) startTLS() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stream, c.secure = tls.Server(c.raw, c.srv.tls.Config), true
+	c.stream, c.shaken, c.secure = tls.Server(c.raw, c.srv.tls.Config), false, true
 }
 
 // reply decides what a line of the library becomes, and what is to be done once it is sent. "" sends nothing.
@@ -208,7 +247,7 @@ func (c *session) reply(line string) (string, func()) {
 	case code == 150:
 		return c.begun(), nil
 	case code == 227 || code == 229:
-		return c.awaiting(line), nil
+		return c.awaiting(line)
 	case code == 211 || code == 213: // STAT, also during a transfer
 		return line, nil
 	}
@@ -248,22 +287,33 @@ func (c *session) begun() string {
 func (c *session) wakeUp() { _ = c.raw.SetReadDeadline(longAgo) }
 
 // awaiting says where the data connection goes. Called with mu.
-func (c *session) awaiting(line string) string {
+func (c *session) awaiting(line string) (string, func()) {
 	port, extended := passivePort(line)
 	d := c.srv.dataListener(port)
-	if d == nil {
-		return "425 There is no data port."
+	if c.data != nil {
+		_ = c.data.Close() // its port is perhaps the last one
 	}
-	d.serve(c, c.active, c.private)
 	c.data = d
-	switch {
-	case c.active.IsValid():
-		c.active = noAddr
-		return "200 Ready to connect to you."
-	case extended:
-		return fmt.Sprintf("229 Entering Extended Passive Mode (|||%d|)", port)
+	if d == nil {
+		return "425 There is no data port.", nil
 	}
-	return passiveReply(c.passiveAddr(), port)
+	active := c.active
+	c.active = noAddr
+	if !active.IsValid() {
+		if err := d.moveToRange(); err != nil {
+			_ = d.Close()
+			c.data = nil
+			return "425 No port is free for a data connection, try again later.", func() { c.log.Warn("no passive port", "error", err) }
+		}
+	}
+	d.serve(c, active)
+	switch {
+	case active.IsValid():
+		return "200 Ready to connect to you.", nil
+	case extended:
+		return fmt.Sprintf("229 Entering Extended Passive Mode (|||%d|)", d.port), nil
+	}
+	return passiveReply(c.passive, d.port), nil
 }
 
 // finish is the end of a transfer. What the library calls a success is none if there was an error. Called with mu.
@@ -271,7 +321,7 @@ func (c *session) finish(t *transfer, code int, line string) string {
 	var text string
 	switch {
 	case t.err != nil:
-		text = c.failureOf("", t.err).String()
+		text = cmp.Or(c.wordsFor("", t.err), localError("")).String()
 	case code < 400:
 		text = "226 Done."
 	case c.failure != nil:
@@ -295,8 +345,10 @@ func (c *session) explain(line string) string {
 	}
 	_, text, _ := strings.Cut(line, " ")
 	switch {
-	case strings.Contains(text, "no transfer connection"):
+	case strings.Contains(text, "no transfer connection"), strings.HasPrefix(line, "425 ") && c.data == nil:
 		return "425 Send PASV, EPSV, PORT or EPRT first."
+	case strings.HasPrefix(line, "425 ") && c.data.hasExpired():
+		return "425 Nobody came to the data port for " + c.srv.connect.String() + ", and it was closed: send PASV or EPSV again."
 	case strings.HasPrefix(text, "Could not listen for passive connection"):
 		return "425 No port is free for a data connection, try again later."
 	case strings.HasPrefix(line, "425 "):
@@ -327,11 +379,28 @@ func polite(code int, verb, line string) string {
 var (
 	errAborted    = errors.New("aborted by the client")
 	errConnection = errors.New("connection lost")
+	errShort      = errors.New("shorter than the client said")
 )
 
 // failureOf says what went wrong with what has that path; "" for what everybody knows. No error's own text is in it, as it
 // may hold paths that are nobody's business.
 func (c *session) failureOf(path string, err error) *failure {
+	if f := c.wordsFor(path, err); f != nil {
+		return f
+	}
+	c.log.Warn("a file cannot be served", "path", path, "error", err)
+	return localError(path)
+}
+
+func localError(path string) *failure {
+	if path != "" {
+		path += ": "
+	}
+	return &failure{451, sentence(path + "local error")}
+}
+
+// wordsFor is failureOf without a record; nil for what there are no words for. It may be called with mu.
+func (c *session) wordsFor(path string, err error) *failure {
 	if len(path) > maxShown {
 		path = path[:maxShown] + "…"
 	}
@@ -348,12 +417,20 @@ func (c *session) failureOf(path string, err error) *failure {
 		return f(refused.code, refused.reason)
 	case errors.Is(err, errAborted):
 		return f(426, "transfer aborted")
+	case errors.Is(err, errStop):
+		return f(426, "the server stops, transfer aborted")
+	case errors.Is(err, errShort):
+		return f(426, "fewer bytes came than ALLO had said")
+	case errors.Is(err, context.Canceled): // nobody hears it
+		return f(451, "the session ends")
 	case errors.Is(err, errStalled):
 		return f(426, "nothing moved for "+c.srv.limits.stall.String()+", transfer aborted")
 	case errors.Is(err, errSlow):
 		return f(426, "too slow, transfer aborted")
 	case errors.Is(err, errReuse):
 		return f(522, "the data connection must resume the TLS session of the control connection")
+	case errors.Is(err, errHandshake):
+		return f(426, "no TLS on the data connection, transfer aborted")
 	case errors.Is(err, errTruncated), isNetwork(err):
 		return f(426, "data connection lost, transfer aborted")
 	case errors.Is(err, accounts.ErrTooLarge):
@@ -381,8 +458,7 @@ func (c *session) failureOf(path string, err error) *failure {
 	case isEscape(err):
 		return f(550, "no such file or directory")
 	}
-	c.log.Warn("a file cannot be served", "path", path, "error", err)
-	return f(451, "local error")
+	return nil
 }
 
 func isAny(err error, targets ...error) bool {

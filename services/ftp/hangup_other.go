@@ -1,0 +1,6 @@
+//go:build !unix
+
+package ftp
+
+// hasHungUp does not know.
+func hasHungUp(int) bool { return false }
