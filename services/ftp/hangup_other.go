@@ -2,5 +2,7 @@
 
 package ftp
 
+import "time"
+
 // hasHungUp does not know.
-func hasHungUp(int) bool { return false }
+func hasHungUp(int, time.Duration) bool { return false }

@@ -23,6 +23,7 @@ type dataListener struct {
 	port   int
 	ctx    context.Context //nolint:containedctx // ends with Close, for the dialer
 	cancel context.CancelFunc
+	closed chan struct{} // after ctx: nothing of it is left
 
 	mu      sync.Mutex
 	session *session
@@ -34,7 +35,7 @@ type dataListener struct {
 }
 
 func (s *server) newDataListener(l *net.TCPListener) *dataListener {
-	d := &dataListener{TCPListener: l, srv: s, port: l.Addr().(*net.TCPAddr).Port}
+	d := &dataListener{TCPListener: l, srv: s, port: l.Addr().(*net.TCPAddr).Port, closed: make(chan struct{})}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.register()
 	return d
@@ -154,6 +155,9 @@ func (d *dataListener) Accept() (net.Conn, error) {
 	defer c.release()
 	tcp, err := d.connect(c, active)
 	if err != nil {
+		if d.ctx.Err() != nil {
+			_ = d.Close() // the port is free before the client hears of it
+		}
 		return nil, err
 	}
 	conn := newDataConn(c, tcp)
@@ -202,13 +206,19 @@ func (c *session) mayConnect(peer netip.Addr) bool {
 	return peer == c.remote.Addr()
 }
 
-// Close implements net.Listener. A connection that it has accepted stays.
+// Close implements net.Listener. A connection that it has accepted stays. When it returns, the port is free, whoever closed it.
 func (d *dataListener) Close() error {
 	d.mu.Lock()
+	again := d.ctx.Err() != nil
 	if d.cancel(); d.clock != nil {
 		d.clock.Stop()
 	}
 	d.mu.Unlock()
+	if again {
+		<-d.closed
+		return net.ErrClosed
+	}
+	defer close(d.closed)
 	d.unregister()
 	return d.TCPListener.Close()
 }

@@ -133,19 +133,26 @@ func (c *session) fileClosed(t *transfer) {
 	c.writeRecords()
 }
 
+// doubt is how long the end of an upload in clear may be that of the client: the system of one that was killed ends its
+// connections one after the other, in any order. Every upload waits for it, unless ALLO has said how long it is.
+const doubt = 500 * time.Microsecond
+
 // interrupted says why an upload whose data have ended is not the whole file; nil if nothing speaks against it. In clear, the
 // end of the data is the end of the connection, which comes also when the client dies; but then its commands end, too.
 func (c *session) interrupted(t *transfer) error {
 	if t == nil {
 		return nil
 	}
-	gone := !t.secure && hungUp(c.raw)
+	gone, n := false, t.bytes.Load()
+	if said := t.least > 0 && n >= t.least; !t.secure && !said {
+		gone = hungUp(c.raw, doubt)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case gone:
 		t.fail(errConnection)
-	case t.bytes.Load() < t.least:
+	case n < t.least:
 		t.fail(errShort)
 	}
 	return t.err

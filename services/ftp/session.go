@@ -227,7 +227,7 @@ func (c *session) look() {
 		return
 	}
 	defer c.release()
-	if hungUp(c.raw) {
+	if hungUp(c.raw, 0) {
 		c.end(errConnection)
 		return
 	}
