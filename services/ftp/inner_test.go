@@ -31,7 +31,7 @@ func TestPublicNameIsOldMeanwhile(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			var running sync.WaitGroup
 			running.Go(func() { l.run(ctx, slog.New(slog.NewTextHandler(&log, nil))) })
-			for fresh := false; !fresh; _, fresh = l.rules[0].now() {
+			for fresh := false; !fresh; _, fresh = l.rules[0].current(time.Now()) {
 				l.find(client)
 				time.Sleep(time.Millisecond)
 			}

@@ -296,7 +296,7 @@ func TestProtectedFromNowOn(t *testing.T) {
 		if got, _ := io.ReadAll(data); strings.Contains(string(got), secret) {
 			t.Errorf("%q in clear", got)
 		}
-		c.want("426")
+		c.want("522")
 	}
 	data = passive.epsv()
 	passive.do("RETR a.txt", "150")

@@ -28,6 +28,7 @@ func (c *session) record(t *transfer) {
 	if !path.IsAbs(name) && c.context != nil {
 		name = path.Join(c.context.Path(), name)
 	}
+	name = path.Clean(name)
 	now := time.Now()
 	c.records = append(c.records, record{verb: t.verb, secure: t.secure, err: t.err, xfer: xfer{
 		end: now, took: now.Sub(t.began), client: c.xferClient(), bytes: t.bytes.Load(), path: name, upload: t.verb != "RETR",
@@ -49,7 +50,10 @@ func (c *session) writeRecords() {
 // write leaves no record of a listing, but of one that failed without the client being told why.
 func (c *session) write(r *record) {
 	if r.verb == "LIST" || r.verb == "NLST" || r.verb == "MLSD" {
-		if r.err != nil && c.wordsFor("", r.err) == nil {
+		if r.err == nil {
+			return
+		}
+		if _, known := c.wordsFor("", r.err); !known {
 			c.log.Warn("a listing cannot be sent", "path", r.path, "error", r.err)
 		}
 		return
@@ -74,8 +78,8 @@ func (c *session) write(r *record) {
 
 // outcome is the result of a transfer in words that the client gets, too.
 func (c *session) outcome(err error) string {
-	f := c.wordsFor("", err)
-	if f == nil || f.text == localError("").text { // ours, or in the words of a failure before
+	f, known := c.wordsFor("", err)
+	if !known || f.text == sentence(localError) { // ours, or in the words of a failure before
 		return err.Error()
 	}
 	return strings.TrimSuffix(f.text, ".")

@@ -2,7 +2,6 @@ package ftp
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -50,6 +49,7 @@ func (f *failure) Error() string { return f.text }
 // transfer is a command with a data connection, from when the library gets it to its last answer.
 type transfer struct {
 	verb, path string
+	start      int64 // of REST
 	began      time.Time
 	bytes      atomic.Int64
 	done       chan struct{} // closed after the last answer
@@ -92,6 +92,9 @@ func (c *session) beginTransfer(verb, param string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{}), secure: c.private}
+	if verb == "RETR" || verb == "STOR" { // the others begin where they must
+		t.start = c.start
+	}
 	if verb == "STOR" || verb == "APPE" || verb == "STOU" {
 		t.least, c.allocated = c.allocated, 0
 	}
@@ -232,7 +235,13 @@ func (c *session) send(p []byte) error {
 func (c *session) startTLS() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stream, c.shaken, c.secure = tls.Server(c.raw, c.srv.tls.Config), false, true
+	c.beginTLS()
+}
+
+// beginTLS is called with mu, or before anybody else knows of the session.
+func (c *session) beginTLS() {
+	c.tls = c.srv.sessionTLS()
+	c.stream, c.shaken, c.secure = tls.Server(c.raw, c.tls), false, true
 }
 
 // reply decides what a line of the library becomes, and what is to be done once it is sent. "" sends nothing.
@@ -241,6 +250,9 @@ func (c *session) reply(line string) (string, func()) {
 	defer c.mu.Unlock()
 	code, final := codeOf(line)
 	switch {
+	case c.unheard > 0 && final:
+		c.unheard--
+		return "", nil
 	case c.pending != nil && line == "200 OK":
 		a := c.pending
 		c.pending = nil
@@ -255,6 +267,8 @@ func (c *session) reply(line string) (string, func()) {
 		return c.begun(), nil
 	case code == 227 || code == 229:
 		return c.awaiting(line)
+	case code == 350: // of RNFR
+		c.renaming = true
 	case code == 211 || code == 213: // STAT, also during a transfer
 		return line, nil
 	}
@@ -328,7 +342,8 @@ func (c *session) finish(t *transfer, code int, line string) string {
 	var text string
 	switch {
 	case t.err != nil:
-		text = cmp.Or(c.wordsFor("", t.err), localError("")).String()
+		f, _ := c.wordsFor("", t.err) // the record tells the rest
+		text = f.String()
 	case code < 400:
 		text = "226 Done."
 	case c.failure != nil:
@@ -373,8 +388,6 @@ func polite(code int, verb, line string) string {
 		return "331 And the password?"
 	case code == 350 && verb == "RNFR":
 		return "350 And the new name?"
-	case code == 350 && verb == "REST":
-		return "350 The next transfer begins there."
 	case code == 250 && verb == "RNTO":
 		return "250 Renamed."
 	case code == 200 && verb == "CLNT":
@@ -392,80 +405,96 @@ var (
 // failureOf says what went wrong with what has that path; "" for what everybody knows. No error's own text is in it, as it
 // may hold paths that are nobody's business.
 func (c *session) failureOf(path string, err error) *failure {
-	if f := c.wordsFor(path, err); f != nil {
-		return f
+	f, known := c.wordsFor(path, err)
+	if !known {
+		c.log.Warn("a file cannot be served", "path", path, "error", err)
 	}
-	c.log.Warn("a file cannot be served", "path", path, "error", err)
-	return localError(path)
+	return f
 }
 
-func localError(path string) *failure {
-	if path != "" {
-		path += ": "
-	}
-	return &failure{451, sentence(path + "local error")}
-}
+const localError = "local error"
 
-// wordsFor is failureOf without a record; nil for what there are no words for. It may be called with mu.
-func (c *session) wordsFor(path string, err error) *failure {
+// wordsFor is failureOf without a record, which is wanted if the error is not known. It may be called with mu.
+func (c *session) wordsFor(path string, err error) (f *failure, known bool) {
+	if told, ok := errors.AsType[*failure](err); ok {
+		return told, true
+	}
+	code, reason := c.brokenOff(err)
+	if code == 0 {
+		code, reason = reasonOf(err)
+	}
+	if known = code != 0; !known {
+		code, reason = 451, localError
+	}
+	if path == "" {
+		return &failure{code, sentence(reason)}, known
+	}
 	if len(path) > maxShown {
 		path = path[:maxShown] + "…"
 	}
-	if path != "" {
-		path += ": "
-	}
-	f := func(code int, text string) *failure { return &failure{code, sentence(path + text)} }
-	var refused *refusal
-	var told *failure
+	return &failure{code, strings.ReplaceAll(path, "\n", "\x00") + ": " + reason + "."}, known
+}
+
+// brokenOff says why a transfer had to end; code 0 is for another reason.
+func (c *session) brokenOff(err error) (code int, reason string) {
 	switch {
-	case errors.As(err, &told):
-		return told
-	case errors.As(err, &refused):
-		return f(refused.code, refused.reason)
 	case errors.Is(err, errAborted):
-		return f(426, "transfer aborted")
+		return 426, "transfer aborted"
 	case errors.Is(err, errStop):
-		return f(426, "the server stops, transfer aborted")
+		return 426, "the server stops, transfer aborted"
 	case errors.Is(err, errShort):
-		return f(426, "fewer bytes came than ALLO had said")
+		return 426, "fewer bytes came than ALLO had said"
 	case errors.Is(err, context.Canceled): // nobody hears it
-		return f(451, "the session ends")
+		return 451, "the session ends"
 	case errors.Is(err, errStalled):
-		return f(426, "nothing moved for "+c.srv.limits.stall.String()+", transfer aborted")
+		return 426, "nothing moved for " + c.srv.limits.stall.String() + ", transfer aborted"
 	case errors.Is(err, errSlow):
-		return f(426, "too slow, transfer aborted")
+		return 426, "too slow, transfer aborted"
 	case errors.Is(err, errReuse):
-		return f(522, "the data connection must resume the TLS session of the control connection")
-	case errors.Is(err, errHandshake):
-		return f(426, "no TLS on the data connection, transfer aborted")
+		return 522, "the data connection must resume the TLS session of the control connection"
 	case errors.Is(err, errTruncated), isNetwork(err):
-		return f(426, "data connection lost, transfer aborted")
-	case errors.Is(err, accounts.ErrTooLarge):
-		return f(552, accounts.ErrTooLarge.Error())
-	case isAny(err, ftpserver.ErrStorageExceeded, accounts.ErrQuota):
-		return f(552, "quota exceeded")
-	case isAny(err, syscall.ENOSPC, syscall.EDQUOT):
-		return f(452, "no room left")
-	case errors.Is(err, plugins.ErrFull):
-		return f(450, "busy, try again later")
-	case errors.Is(err, syscall.EROFS):
-		return f(550, "the file system is read-only")
-	case errors.Is(err, syscall.ENOTEMPTY):
-		return f(550, "the directory is not empty")
-	case isAny(err, syscall.ENAMETOOLONG, syscall.EINVAL, syscall.EILSEQ):
-		return f(553, "no file can have that name")
-	case errors.Is(err, fs.ErrPermission):
-		return f(550, "permission denied")
-	case errors.Is(err, fs.ErrExist):
-		return f(550, "it exists")
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotExist):
-		return f(550, "no such file or directory")
-	case errors.Is(err, syscall.EISDIR):
-		return f(550, "it is a directory")
-	case isEscape(err):
-		return f(550, "no such file or directory")
+		return 426, "data connection lost, transfer aborted"
+	case errors.Is(err, errHandshake):
+		return 522, "the TLS handshake of the data connection failed"
 	}
-	return nil
+	return 0, ""
+}
+
+// reasonOf says what is wrong with a file; code 0 is for what nobody has thought of.
+func reasonOf(err error) (code int, reason string) {
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return refused.code, refused.reason
+	}
+	for _, r := range reasons {
+		if isAny(err, r.of...) {
+			return r.code, r.text
+		}
+	}
+	if isEscape(err) {
+		return 550, noSuchFile
+	}
+	return 0, ""
+}
+
+const noSuchFile = "no such file or directory"
+
+// reasons are what clients are told of errors; the first that fits counts.
+var reasons = []struct {
+	code int
+	text string
+	of   []error
+}{
+	{552, accounts.ErrTooLarge.Error(), []error{accounts.ErrTooLarge}},
+	{552, "quota exceeded", []error{ftpserver.ErrStorageExceeded, accounts.ErrQuota}},
+	{452, "no room left", []error{syscall.ENOSPC, syscall.EDQUOT}},
+	{450, "busy, try again later", []error{plugins.ErrFull}},
+	{550, "the file system is read-only", []error{syscall.EROFS}},
+	{550, "the directory is not empty", []error{syscall.ENOTEMPTY}},
+	{553, "no file can have that name", []error{syscall.ENAMETOOLONG, syscall.EINVAL, syscall.EILSEQ}},
+	{550, "permission denied", []error{fs.ErrPermission}},
+	{550, "it exists", []error{fs.ErrExist}},
+	{550, noSuchFile, []error{syscall.ENOTDIR, syscall.ELOOP, fs.ErrNotExist}},
+	{550, "it is a directory", []error{syscall.EISDIR}},
 }
 
 func isAny(err error, targets ...error) bool {
@@ -478,10 +507,7 @@ func isAny(err error, targets ...error) bool {
 }
 
 // isEscape says that a link leads out of the root. Package os has no name for it.
-func isEscape(err error) bool {
-	var p *fs.PathError
-	return errors.As(err, &p) && strings.Contains(p.Err.Error(), "escapes")
-}
+func isEscape(err error) bool { return bare(err).Error() == "path escapes from parent" }
 
 func isNetwork(err error) bool {
 	var op *net.OpError
@@ -489,18 +515,20 @@ func isNetwork(err error) bool {
 		errors.As(err, new(tls.RecordHeaderError)) || errors.As(err, new(tls.AlertError))
 }
 
-// bare removes the operation and the path that the caller knows.
+// bare removes the operation and the paths that the caller knows.
 func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
+	}
+	if l, ok := errors.AsType[*os.LinkError](err); ok {
+		return l.Err
 	}
 	return err
 }
 
-// sentence begins with a capital and ends with a full stop. Names keep their case.
+// sentence begins with a capital and ends with a full stop.
 func sentence(s string) string {
-	if r, n := utf8.DecodeRuneInString(s); !strings.HasPrefix(s, "/") && n > 0 {
+	if r, n := utf8.DecodeRuneInString(s); n > 0 {
 		s = string(unicode.ToUpper(r)) + s[n:]
 	}
 	return strings.ReplaceAll(s, "\n", "\x00") + "."

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
+
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 const (
@@ -49,18 +51,21 @@ type session struct {
 	queue []string
 	rest  []byte // of the command that the library reads
 
+	turn func() string // of the command that runs, see inTurn
+
 	// Answers, see replies.go.
 	writing chan struct{} // whoever has its one place may write
 	out     []byte        // bytes of the library that are no line yet
 	mute    bool          // the last answer was sent
 
 	mu       sync.Mutex
-	stream   net.Conn // raw, or TLS on it
-	shaken   bool     // the handshake of stream is done, if there is one
-	secure   bool     // stream is TLS
-	private  bool     // data connections are, too (PROT P)
-	name     string   // of USER
-	user     *user    // nil before the login
+	stream   net.Conn    // raw, or TLS on it
+	shaken   bool        // the handshake of stream is done, if there is one
+	secure   bool        // stream is TLS
+	tls      *tls.Config // of stream, and of data connections; nil if it is not TLS
+	private  bool        // data connections are, too (PROT P)
+	name     string      // of USER
+	user     *user       // nil before the login
 	last     time.Time
 	verb     string // of the command that runs
 	pending  *answer
@@ -73,15 +78,23 @@ type session struct {
 	epsvOnly bool
 	hash     string // the algorithm of HASH
 	told     map[string]int64
+	ended    bool
+
+	stranger time.Time        // since when there is no user
+	idle     plugins.Duration // without a command; 0 is for ever
+	unheard  int              // answers of the library that nobody is to have
+	ascii    bool             // TYPE A
+	renaming bool             // the command before was an RNFR, and was right
+	offset   int64            // of REST, for the next command
+	start    int64            // of REST, for this one
 	// allocated is how long the next upload will be, as ALLO said; 0 is unknown.
 	allocated int64
 	watchdog  *time.Timer // nil before the first command
 	watching  bool        // nobody reads what the client sends
-	ended     bool
 }
 
-// peer is the address of a client, which the library hands back, and with it the session.
-type peer struct {
+// clientAddr is the address of a client, which the library hands back, and with it the session.
+type clientAddr struct {
 	net.Addr
 	session *session
 }
@@ -91,11 +104,15 @@ var _ net.Conn = (*session)(nil)
 func newSession(s *server, conn net.Conn) *session {
 	now := time.Now()
 	c := &session{
-		srv: s, raw: conn, stream: conn, began: now, last: now, hash: defaultHash, writing: make(chan struct{}, 1),
+		srv: s, raw: conn, stream: conn, began: now, last: now, stranger: now, idle: s.limits.idle, hash: defaultHash,
+		shaken: true, writing: make(chan struct{}, 1),
 		remote: addrOf(conn.RemoteAddr()), local: addrOf(conn.LocalAddr()),
 	}
-	_, c.secure = conn.(*tls.Conn)
-	c.private, c.shaken = c.secure, !c.secure
+	if early, ok := conn.(*tls.Conn); ok { // nothing is said on it yet
+		c.raw = early.NetConn()
+		c.beginTLS()
+		c.private = true
+	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.log = s.log.With("session", s.ids.Add(1), "client", c.clientName())
 	c.refs.Store(2)
@@ -172,7 +189,7 @@ func (c *session) Close() error {
 func (c *session) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 
 // RemoteAddr implements net.Conn.
-func (c *session) RemoteAddr() net.Addr { return &peer{c.raw.RemoteAddr(), c} }
+func (c *session) RemoteAddr() net.Addr { return &clientAddr{c.raw.RemoteAddr(), c} }
 
 // SetDeadline implements net.Conn: a session has its own clock. The library's deadline for commands would cover answers too,
 // and end a session whose transfer takes longer.
@@ -248,7 +265,7 @@ func (c *session) dismiss(ctx context.Context, why error) {
 	_ = c.raw.SetWriteDeadline(time.Now().Add(dismissTimeout)) // of what is being written
 	select {
 	case c.writing <- struct{}{}:
-		c.sayLast(farewell(why, c.srv))
+		c.sayLast(c.farewell(why))
 		<-c.writing
 	case <-ctx.Done():
 	}
@@ -294,6 +311,15 @@ func (c *session) Read(p []byte) (int, error) {
 // next returns the next command for the library. After an error the session ends; the client has been told why.
 func (c *session) next() (string, error) {
 	for {
+		if fn := c.turn; fn != nil {
+			c.turn = nil
+			c.watch()
+			out := fn()
+			c.unwatch()
+			if out != "" {
+				return out, nil
+			}
+		}
 		line, err := c.nextLine()
 		if err != nil {
 			return "", err
@@ -409,11 +435,11 @@ func (c *session) limitSilence() error {
 	case c.srv.stopping.Load():
 		return errStop
 	case c.user == nil:
-		if deadline = c.began.Add(time.Duration(l.login)); !now.Before(deadline) {
+		if deadline = c.stranger.Add(time.Duration(l.login)); !now.Before(deadline) {
 			return errNoLogin
 		}
-	case l.idle > 0:
-		if deadline = c.last.Add(time.Duration(l.idle)); !now.Before(deadline) {
+	case c.idle > 0:
+		if deadline = c.last.Add(time.Duration(c.idle)); !now.Before(deadline) {
 			return errIdle
 		}
 	}
@@ -487,21 +513,23 @@ func (c *session) shakeHands(stream net.Conn) error {
 
 // goodbye tells the client why the session ends.
 func (c *session) goodbye(why error) error {
-	if text := farewell(why, c.srv); text != "" {
+	if text := c.farewell(why); text != "" {
 		c.say(text)
 	}
 	return why
 }
 
 // farewell is the last answer of a session; "" if the client is gone, or knows.
-func farewell(why error, s *server) string {
+func (c *session) farewell(why error) string {
 	switch {
 	case errors.Is(why, errStop):
 		return "421 The server stops."
 	case errors.Is(why, errIdle):
-		return "421 No command for " + s.limits.idle.String() + "."
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return "421 No command for " + c.idle.String() + "."
 	case errors.Is(why, errNoLogin):
-		return "421 No login for " + s.limits.login.String() + "."
+		return "421 No login for " + c.srv.limits.login.String() + "."
 	}
 	return ""
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,40 +14,6 @@ import (
 
 	"github.com/gtwistd/gtwistd/plugins"
 )
-
-// choice is a flag value: one of some words.
-type choice struct {
-	value string
-	of    []string
-}
-
-// Set implements pflag.Value.
-func (c *choice) Set(s string) error {
-	i := slices.IndexFunc(c.of, func(word string) bool { return strings.EqualFold(word, s) })
-	if i < 0 {
-		return errors.New("not one of " + strings.Join(c.of, ", "))
-	}
-	c.value = c.of[i]
-	return nil
-}
-
-// String implements pflag.Value.
-func (c *choice) String() string { return c.value }
-
-// Type implements pflag.Value.
-func (c *choice) Type() string { return strings.Join(c.of, "|") }
-
-func (c *choice) on() bool { return c.value == "on" }
-
-const (
-	uploadAtomic = "atomic"
-	uploadDirect = "direct"
-)
-
-// uploadMode says when an upload is seen.
-type uploadMode struct{ choice }
-
-func (m *uploadMode) direct() bool { return m.value == uploadDirect }
 
 // portRange is a flag value: ports from low to high. The zero value is any port.
 type portRange struct{ low, high int }
@@ -79,6 +44,48 @@ func (r *portRange) String() string {
 // Type implements pflag.Value.
 func (r *portRange) Type() string { return "FIRST-LAST" }
 
+// networks is a flag value: any number of networks.
+type networks []netip.Prefix
+
+// Set implements pflag.Value.
+func (l *networks) Set(s string) error {
+	network, ok := parseNetwork(s)
+	if !ok {
+		return errors.New("not a network such as 10.0.0.0/8, or an address")
+	}
+	*l = append(*l, network)
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *networks) String() string { return strings.Join(l.GetSlice(), "\n") }
+
+// Type implements pflag.Value.
+func (l *networks) Type() string { return "NETWORK" }
+
+// Append implements pflag.SliceValue.
+func (l *networks) Append(s string) error { return l.Set(s) }
+
+// Replace implements pflag.SliceValue.
+func (l *networks) Replace(list []string) error {
+	*l = nil
+	for _, s := range list {
+		if err := l.Set(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetSlice implements pflag.SliceValue.
+func (l *networks) GetSlice() []string {
+	var list []string
+	for _, network := range *l {
+		list = append(list, network.String())
+	}
+	return list
+}
+
 // publicIPs is a flag value: the addresses that clients in passive mode are told. It is safe for concurrent use once set.
 type publicIPs struct {
 	rules []*publicIP
@@ -91,6 +98,7 @@ type publicIP struct {
 	network netip.Prefix // the zero value is all
 	addr    netip.Addr   // invalid for a host name
 	host    string
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 	mu    sync.Mutex
 	known netip.Addr // what the host name meant
@@ -99,19 +107,15 @@ type publicIP struct {
 
 // Set implements pflag.Value.
 func (l *publicIPs) Set(s string) error {
-	rule := &publicIP{given: s}
+	rule := &publicIP{given: s, lookup: net.DefaultResolver.LookupNetIP}
 	network, target, found := strings.Cut(s, "=")
 	if !found {
 		network, target = "", s
 	}
 	if found {
-		prefix, err := netip.ParsePrefix(network)
-		if err != nil {
-			one, err := netip.ParseAddr(network)
-			if err != nil {
-				return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
-			}
-			prefix = netip.PrefixFrom(one, one.BitLen())
+		prefix, ok := parseNetwork(network)
+		if !ok {
+			return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
 		}
 		rule.network = prefix
 	}
@@ -128,6 +132,19 @@ func (l *publicIPs) Set(s string) error {
 	}
 	l.rules = append(l.rules, rule)
 	return nil
+}
+
+// parseNetwork takes an address, too, for the network of that one.
+func parseNetwork(s string) (netip.Prefix, bool) {
+	if prefix, err := netip.ParsePrefix(s); err == nil {
+		return prefix, true
+	}
+	one, err := netip.ParseAddr(s)
+	if err != nil || one.Zone() != "" {
+		return netip.Prefix{}, false
+	}
+	one = one.Unmap()
+	return netip.PrefixFrom(one, one.BitLen()), true
 }
 
 func isHostName(s string) bool {
@@ -167,7 +184,7 @@ func (l *publicIPs) GetSlice() []string {
 // resolve looks host names up, so that a wrong one is known before a client comes.
 func (l *publicIPs) resolve(ctx context.Context) error {
 	for _, rule := range l.rules {
-		if err := rule.resolve(ctx); err != nil {
+		if err := rule.resolve(ctx, time.Now()); err != nil {
 			return fmt.Errorf("--public-ip %q: %w", rule.given, err)
 		}
 	}
@@ -179,7 +196,7 @@ func (l *publicIPs) run(ctx context.Context, log *slog.Logger) {
 	for {
 		select {
 		case rule := <-l.stale:
-			if err := rule.resolve(ctx); err != nil && ctx.Err() == nil {
+			if err := rule.resolve(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				log.Warn("a public address is not looked up, the old one stays", "host", rule.host, "error", err)
 			}
 		case <-ctx.Done():
@@ -202,7 +219,7 @@ func (l *publicIPs) find(client netip.Addr) netip.Addr {
 	if best == nil {
 		return netip.Addr{}
 	}
-	addr, fresh := best.now()
+	addr, fresh := best.current(time.Now())
 	if !fresh {
 		select {
 		case l.stale <- best:
@@ -218,30 +235,30 @@ const (
 	resolveTimeout = 5 * time.Second
 )
 
-// now returns the address as far as it is known, and whether that is not long ago.
-func (r *publicIP) now() (addr netip.Addr, fresh bool) {
+// current returns the address as far as it is known, and whether that is not long ago.
+func (r *publicIP) current(now time.Time) (addr netip.Addr, fresh bool) {
 	if r.addr.IsValid() {
 		return r.addr, true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.known, time.Since(r.at) < resolvedFor
+	return r.known, r.known.IsValid() && now.Sub(r.at) < resolvedFor
 }
 
 // resolve looks a host name up. After an error the old address stays, and is as good as a new one.
-func (r *publicIP) resolve(ctx context.Context) error {
+func (r *publicIP) resolve(ctx context.Context, now time.Time) error {
 	if r.addr.IsValid() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", r.host)
+	found, err := r.lookup(ctx, "ip4", r.host)
 	if err == nil && len(found) == 0 {
 		err = plugins.Usagef("no IPv4 address")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.at = time.Now(); err == nil {
+	if r.at = now; err == nil {
 		r.known = found[0].Unmap()
 	}
 	return err
