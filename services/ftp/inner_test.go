@@ -2,10 +2,12 @@ package ftp
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -105,5 +107,51 @@ func TestShorterThanAllocated(t *testing.T) {
 			}
 			c.fileClosed(u)
 		})
+	}
+}
+
+// TestEndMeetsAccept ends a data listener while a connection is between the system and whoever asked for it.
+func TestEndMeetsAccept(t *testing.T) {
+	server, client := net.Pipe()
+	defer server.Close()
+	defer client.Close()
+	s := newServer(plugintest.Env(t, "ftp"), newOptions())
+	c := newSession(s, server)
+	c.remote = netip.MustParseAddrPort("127.0.0.1:1")
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := s.newDataListener(l)
+	d.serve(c, noAddr)
+	before := c.refs.Load()
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		if conn, err := d.Accept(); err == nil {
+			t.Errorf("Accept = %v, want an error", conn)
+		}
+	})
+	awaitRefs := func(n int32) {
+		for c.refs.Load() != n {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	awaitRefs(before + 1) // of the call
+	c.mu.Lock()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	awaitRefs(before + 2) // and of the connection, which waits for mu
+	d.end()
+	c.mu.Unlock()
+	accepting.Wait()
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection is open: %v", err)
+	}
+	if n := c.refs.Load(); n != before {
+		t.Errorf("%d references, want %d", n, before)
 	}
 }

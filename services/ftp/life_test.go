@@ -445,6 +445,27 @@ func TestDeadClientsUpload(t *testing.T) {
 	}
 }
 
+// TestAllocatedUpload says that an upload that ALLO has announced is as long as that, or has come to nothing yet.
+func TestAllocatedUpload(t *testing.T) {
+	dir := t.TempDir()
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--writable")
+	c := anonymous(t, srv)
+	c.do("ALLO 10", "200")
+	data := c.pasv()
+	c.do("STOR new", "150")
+	_, _ = io.WriteString(data, "01234")
+	_ = data.Close()
+	c.want("426 Fewer bytes came than ALLO had said.")
+	if _, err := os.Stat(filepath.Join(dir, "new")); err == nil {
+		t.Error("half a file has the name of the whole")
+	}
+	c.do("ALLO 10", "200")
+	c.do("REST 5", "350")
+	c.put("STOR new", "56789")
+	holds(t, "0123456789", dir, "new")
+	c.put("STOR new", "x") // which nobody has announced
+}
+
 // TestHungLog says that a transfer whose record cannot be written holds up nobody else.
 func TestHungLog(t *testing.T) {
 	host := plugintest.NewHost(t, "ftp")
