@@ -362,7 +362,8 @@ func (o *options) bind(ctx context.Context, s *server) error {
 		}
 		s.listeners = append(s.listeners, l)
 	}
-	return s.ports.check(portsOf(s.listeners))
+	s.reserved = portsOf(s.listeners)
+	return s.ports.check(s.reserved)
 }
 
 // openRoot opens a directory that is served; path is absolute, links resolved.

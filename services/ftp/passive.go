@@ -54,11 +54,11 @@ func (r *portRange) check(taken []int) error {
 const noPortPause = time.Minute
 
 // noPort notes that a client could have no port for its data.
-func (s *server) noPort(ctx context.Context) {
+func (s *server) noPort(ctx context.Context, err error) {
 	now := time.Now().UnixNano()
 	last := s.lastNoPort.Load()
 	if last != 0 && now-last < int64(noPortPause) || !s.lastNoPort.CompareAndSwap(last, now) {
 		return
 	}
-	s.log.WarnContext(ctx, "no port is free for data connections, clients get 425: make the range of --passive-ports larger", "ports", s.ports.String())
+	s.log.WarnContext(ctx, "no port is free for data connections, clients get 425: make the range of --passive-ports larger", "ports", s.ports.String(), "error", err)
 }
