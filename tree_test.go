@@ -32,7 +32,7 @@ var imports = []struct {
 
 	// The vocabulary, and the contract that every plugin passes on real sockets.
 	{"plugins", nil, nil},
-	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd"}, nil},
+	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd", "internal/secrets"}, nil},
 
 	// A service knows the vocabulary and its own parts. Two of them send files.
 	{"services/web", []string{"plugins", "services/web/*"}, []string{"plugins/plugintest"}},

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"os"
@@ -67,6 +68,11 @@ func (r *runner) tls(o plugins.TLSOptions) (*plugins.TLS, error) {
 	}
 	for _, p := range o.Certificates {
 		c.Pairs = append(c.Pairs, certs.Pair{Cert: p.Cert, Key: p.Key})
+		if key := cmp.Or(p.Key, p.Cert); filepath.IsAbs(key) {
+			r.secrets.Add(key)
+		} else {
+			r.secrets.Add(filepath.Join(r.startDir, key))
+		}
 	}
 	t, err := r.certs.TLS(c)
 	if wrong, ok := errors.AsType[*certs.Error](err); ok && wrong.Usage {

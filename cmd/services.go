@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/gtwistd/gtwistd/internal/endpoint"
@@ -67,13 +66,8 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 		},
 		AccessLog: r.accessLog(name),
 		Users:     r.users,
-		Private:   r.private,
+		Private:   r.private, PrivateBelow: r.privateBelow, PrivateFile: r.secrets.Is, Hide: r.secrets.Add,
 	}
-}
-
-// private is the Private function of all environments.
-func (r *runner) private(path string) bool {
-	return slices.Contains(r.ownFiles, path) || r.logs.own(path) || r.certs.Owns(path) || r.passwords.own(path)
 }
 
 // asUsage makes a malformed endpoint a mistake of the command line.

@@ -15,3 +15,6 @@ func PluginWith(guard accounts.GuardOptions) plugins.Plugin {
 	}
 	return p
 }
+
+// RenameNew is renameNew.
+var RenameNew = renameNew

@@ -265,9 +265,8 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 		return &plugins.UsageError{Reason: fmt.Sprintf("--users %q: it has users, and nobody knows their passwords", o.users.Given), Suggestion: "add --auth FILE"}
 	}
 	if o.users.Given != "" {
-		if s.secret, err = filepath.EvalSymlinks(o.users.Abs()); err != nil {
-			return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
-		}
+		s.usersFile = o.users.Abs()
+		s.hide()
 	}
 	return s.checkRoots(ctx, o.users.Given)
 }

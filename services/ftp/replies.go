@@ -374,7 +374,7 @@ func (c *session) failureOf(path string, err error) *failure {
 		return f(550, "permission denied")
 	case errors.Is(err, fs.ErrExist):
 		return f(550, "it exists")
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, fs.ErrNotExist):
 		return f(550, "no such file or directory")
 	case errors.Is(err, syscall.EISDIR):
 		return f(550, "it is a directory")

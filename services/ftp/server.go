@@ -51,12 +51,12 @@ type server struct {
 	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, one of accounts, or what went wrong.
 	gate func(context.Context, attempt) (*user, error)
 
-	root    *os.Root       // of users for whom the users file has none
-	dir     string         // as the book calls root
-	path    string         // of root, absolute, links resolved
-	secret  string         // the users file, links resolved; empty if there is none
-	tls     *plugins.TLS   // nil without
-	xferlog io.WriteCloser // nil without
+	root      *os.Root       // of users for whom the users file has none
+	dir       string         // as the book calls root
+	path      string         // of root, absolute, links resolved
+	usersFile string         // absolute; empty if there is none
+	tls       *plugins.TLS   // nil without
+	xferlog   io.WriteCloser // nil without
 
 	listeners []net.Listener
 	inbox     chan net.Conn // sessions on their way to the library
@@ -132,6 +132,8 @@ func (s *server) Serve(ctx context.Context) error {
 	for _, l := range s.listeners {
 		accepting.Go(func() { stop(s.acceptFrom(l)) })
 	}
+
+	s.warnOfPrivate(ctx)
 
 	<-serving.Done()
 	failed := ctx.Err() == nil
@@ -242,7 +244,7 @@ func (s *server) Reload(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("--auth: %w", err))
 		}
 	}
-	if err := s.env.Pool.Do(ctx, func() error { return s.book.Reload(ctx) }); err != nil {
+	if err := s.env.Pool.Do(ctx, func() error { s.hide(); return s.book.Reload(ctx) }); err != nil {
 		errs = append(errs, fmt.Errorf("--users: %w", err))
 	}
 	return errors.Join(errs...)
@@ -283,11 +285,6 @@ func describe(a accounts.Account) string {
 		return "reads"
 	}
 	return a.Permissions.String()
-}
-
-// private says whether an absolute path, links resolved, is one of the program's own files.
-func (s *server) private(path string) bool {
-	return s.secret != "" && path == s.secret || s.env.Private != nil && s.env.Private(path)
 }
 
 // Accept implements net.Listener for the library.

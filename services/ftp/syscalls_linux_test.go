@@ -123,8 +123,15 @@ func TestSpecialFiles(t *testing.T) {
 		t.Errorf("NLST = %q", got)
 	}
 	_ = c.pasv()
-	for _, line := range []string{"RETR fifo", "SIZE fifo", "STOR fifo", "APPE fifo", "DELE fifo", "RETR sock", "STOR sock"} {
+	for _, line := range []string{"RETR fifo", "SIZE fifo", "STOR fifo", "APPE fifo", "DELE fifo", "RNFR fifo", "RMD fifo", "RETR sock", "STOR sock", "DELE sock"} {
 		c.do(line, "550")
+	}
+	for _, name := range []string{"fifo", "sock"} {
+		c.do("RNFR a.txt", "350")
+		c.do("RNTO "+name, "550")
+		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || info.Mode().IsRegular() {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error)
 	switch {
 	case !f.user.rights.MayUpload(f.shown(rel), info != nil):
 		return nil, errNoPermission
-	case f.isPrivate(rel):
+	case f.isPrivate(rel), f.keeps(rel), info != nil && f.session.srv.isSecret(info):
 		return nil, errName
 	case f.session.srv.direct || info != nil && (more || offset > 0 && offset == info.Size()):
 		err = u.openInPlace(info, more, offset)

@@ -41,6 +41,11 @@ type rule struct {
 	may Permissions
 }
 
+// writes says whether more than reading is allowed anywhere.
+func (a *Account) writes() bool {
+	return a.Permissions&^Read != 0 || slices.ContainsFunc(a.rules, func(r rule) bool { return r.may&^Read != 0 })
+}
+
 func (a *Account) allows(from netip.Addr) bool {
 	return a.AllowFrom == nil || !from.IsValid() || contains(a.AllowFrom, from)
 }
