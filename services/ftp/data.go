@@ -166,8 +166,7 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	}
 	if len(p) == 0 {
 		if listing := d.session.takeListing(d.transfer); listing != nil {
-			d.gathered = listing
-			return 0, d.flush()
+			return 0, d.list(listing)
 		}
 	}
 	d.gathered = append(d.gathered, p...)

@@ -66,6 +66,7 @@ type server struct {
 
 	ids       atomic.Uint64
 	transfers atomic.Int64
+	names     atomic.Int64 // bytes that listings keep, see maxNames
 	buffers   buffers
 
 	stopping atomic.Bool
