@@ -18,3 +18,14 @@ func PluginWith(guard accounts.GuardOptions) plugins.Plugin {
 
 // RenameNew is renameNew.
 var RenameNew = renameNew
+
+// PluginWithRoom is the plugin with another bound of what listings keep of names, in bytes.
+func PluginWithRoom(most int64) plugins.Plugin {
+	p := Plugin()
+	p.New = func() plugins.Maker {
+		o := newOptions()
+		o.names = most
+		return o
+	}
+	return p
+}

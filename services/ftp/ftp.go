@@ -82,6 +82,7 @@ type options struct {
 
 	tls    tlsOptions
 	limits limits
+	names  int64 // see maxNames
 
 	xferlog plugins.Path
 }
@@ -98,6 +99,7 @@ func newOptions() *options {
 		anonymous:     choice{value: "on", of: []string{"on", "off"}},
 		anonymousName: anonymousName,
 		tls:           newTLSOptions(),
+		names:         maxNames,
 		limits: limits{
 			maxClients: defaultMaxClients,
 			idle:       plugins.Duration(defaultIdle),

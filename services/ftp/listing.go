@@ -20,7 +20,7 @@ const (
 	maxNames  = 64 << 20
 	freeNames = 64 << 10
 	mostNames = 16 << 20 // of one listing
-	roomStep  = 256 << 10
+	nameStep  = 256 << 10
 
 	// itemCost is what an item takes besides its name, with the room that a growing list has to spare.
 	itemCost = 40
@@ -42,8 +42,8 @@ type listing struct {
 
 	items []item // read, and not yet sent
 	end   bool   // the directory has no more
-	kept  int    // bytes, of items
-	room  int    // reserved of maxNames
+	kept  int64  // bytes, of items
+	room  int64  // taken of the server's
 	began int64  // in seconds since 1970
 	dates calendar
 }
@@ -73,7 +73,7 @@ func (f *files) openListing(rel, pattern, verb string) (*listing, error) {
 // close may be called once.
 func (l *listing) close() {
 	l.folder.close()
-	l.files.session.srv.names.Add(-int64(l.room))
+	l.files.session.srv.names.used.Add(-l.room)
 }
 
 // fill reads as many names as there is room for, at least some. It makes blocking calls.
@@ -87,7 +87,7 @@ func (l *listing) fill() error {
 		}
 		l.end = len(items) == had
 		l.items = items[:had+l.wanted(items[had:])]
-		l.kept += size + itemCost*(len(l.items)-had)
+		l.kept += int64(size + itemCost*(len(l.items)-had))
 	}
 	sortItems(l.items)
 	return nil
@@ -96,20 +96,26 @@ func (l *listing) fill() error {
 // hasRoom says whether more names may be kept.
 func (l *listing) hasRoom() bool {
 	for l.kept+folderBuffer > l.room+freeNames {
-		if l.kept >= mostNames || !reserve(&l.files.session.srv.names, roomStep, maxNames) {
+		if l.kept >= mostNames || !l.files.session.srv.names.take(nameStep) {
 			return len(l.items) == 0
 		}
-		l.room += roomStep
+		l.room += nameStep
 	}
 	return true
 }
 
-// reserve adds n to a count that must not be more than most.
-func reserve(count *atomic.Int64, n, most int64) bool {
-	if count.Add(n) <= most {
+// shared is a number of bytes that are shared. It is safe for concurrent use.
+type shared struct {
+	most int64
+	used atomic.Int64
+}
+
+// take takes n bytes, if there are as many.
+func (r *shared) take(n int64) bool {
+	if r.used.Add(n) <= r.most {
 		return true
 	}
-	count.Add(-n)
+	r.used.Add(-n)
 	return false
 }
 
