@@ -9,6 +9,7 @@ import (
 
 // changed is the record of what was done to a file.
 func (f *files) changed(what, name string, err error, more ...any) error {
+	f.session.srv.shelf.forget() // also of what failed in the middle
 	if err == nil {
 		f.session.log.Info(what, append([]any{"user", f.user.name, "path", name}, more...)...)
 	}
@@ -153,6 +154,7 @@ func (f *files) Rename(from, to string) error {
 
 // Chtimes implements afero.Fs, for MFMT.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
+	defer f.session.srv.shelf.forget()
 	return f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
 		if _, err := f.stat(rel); err != nil {
 			return err

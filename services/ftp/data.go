@@ -189,8 +189,14 @@ func (d *dataConn) flush() error {
 	if d.err != nil || len(d.gathered) == 0 {
 		return d.err
 	}
-	n, err := d.stream.Write(d.gathered)
+	err := d.deliver(d.gathered)
 	d.gathered = d.gathered[:0]
+	return err
+}
+
+// deliver sends bytes, which stay the caller's.
+func (d *dataConn) deliver(p []byte) error {
+	n, err := d.stream.Write(p)
 	if err == nil {
 		err = d.account(false, int64(n))
 	}

@@ -1,6 +1,8 @@
 package ftp
 
 import (
+	"time"
+
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
@@ -25,6 +27,17 @@ func PluginWithRoom(most int64) plugins.Plugin {
 	p.New = func() plugins.Maker {
 		o := newOptions()
 		o.names = most
+		return o
+	}
+	return p
+}
+
+// PluginWithShelf is the plugin that keeps listings also of directories that have just changed.
+func PluginWithShelf() plugins.Plugin {
+	p := Plugin()
+	p.New = func() plugins.Maker {
+		o := newOptions()
+		o.settle = -time.Hour
 		return o
 	}
 	return p

@@ -13,7 +13,7 @@ type folder struct {
 	file *os.File
 	fd   int
 	buf  []byte
-	stat unix.Stat_t
+	info unix.Stat_t
 }
 
 // openFolder opens nothing but directories; the caller closes it.
@@ -26,6 +26,14 @@ func openFolder(root *os.Root, rel string) (*folder, error) {
 }
 
 func (f *folder) close() { _ = f.file.Close() } // it was only read from
+
+// stamp tells whether the directory has changed.
+func (f *folder) stamp() stamp {
+	if err := unix.Fstat(f.fd, &f.info); err != nil {
+		return stamp{}
+	}
+	return stamp{uint64(f.info.Dev), f.info.Ino, unix.TimespecToNsec(f.info.Mtim), unix.TimespecToNsec(f.info.Ctim)}
+}
 
 // next adds items to a list, none at the end of the directory, and returns how many bytes they keep.
 func (f *folder) next(list []item) ([]item, int, error) {
@@ -90,7 +98,7 @@ func direntKind(b byte) kind {
 
 // lstat describes an entry, a link itself.
 func (f *folder) lstat(name string) (facts, error) {
-	st := &f.stat
+	st := &f.info
 	err := unix.Fstatat(f.fd, name, st, unix.AT_SYMLINK_NOFOLLOW)
 	for err == unix.EINTR {
 		err = unix.Fstatat(f.fd, name, st, unix.AT_SYMLINK_NOFOLLOW)

@@ -32,6 +32,9 @@ func (f *folder) close() {
 	_ = f.root.Close()
 }
 
+// stamp is none: what package os says of a directory does not tell enough.
+func (f *folder) stamp() stamp { return stamp{} }
+
 // next adds items to a list, none at the end of the directory, and returns how many bytes they keep.
 func (f *folder) next(list []item) ([]item, int, error) {
 	const some = folderBuffer / 64

@@ -82,7 +82,8 @@ type options struct {
 
 	tls    tlsOptions
 	limits limits
-	names  int64 // see maxNames
+	names  int64         // see maxNames
+	settle time.Duration // see settleTime
 
 	xferlog plugins.Path
 }
@@ -100,6 +101,7 @@ func newOptions() *options {
 		anonymousName: anonymousName,
 		tls:           newTLSOptions(),
 		names:         maxNames,
+		settle:        settleTime,
 		limits: limits{
 			maxClients: defaultMaxClients,
 			idle:       plugins.Duration(defaultIdle),

@@ -44,8 +44,14 @@ type listing struct {
 	end   bool   // the directory has no more
 	kept  int64  // bytes, of items
 	room  int64  // taken of the server's
-	began int64  // in seconds since 1970
+	began time.Time
+	now   int64 // began, in seconds since 1970
 	dates calendar
+
+	text    []byte // all of it, nil if it has to be rendered
+	copy    []byte // what was rendered so far, nil if it will not be kept
+	stamp   stamp
+	changes int // when it began, see shelf
 }
 
 // openListing makes blocking calls. The caller closes it.
@@ -57,23 +63,80 @@ func (f *files) openListing(rel, pattern, verb string) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listing{files: f, folder: folder, rel: rel, pattern: pattern, verb: verb, prefix: relativeTo(f.session.context.Path(), shownName(path.Join("/", rel))), began: time.Now().Unix()}
+	l := &listing{files: f, folder: folder, rel: rel, pattern: pattern, verb: verb, prefix: relativeTo(f.session.context.Path(), shownName(path.Join("/", rel))), began: time.Now()}
+	l.now = l.began.Unix()
 	if f.guarded() {
 		if real := f.inFull(f.resolve(rel)); f.session.srv.below(real) != "" {
 			l.real = strings.TrimSuffix(real, string(filepath.Separator)) + string(filepath.Separator)
 		}
 	}
+	if l.isLasting() {
+		if l.stamp = folder.stamp(); l.stamp != (stamp{}) {
+			l.text, l.changes = f.session.srv.shelf.get(l.place(), l.stamp, l.began)
+		}
+	}
+	if l.text != nil {
+		return l, nil
+	}
 	if err := l.fill(); err != nil {
 		l.close()
 		return nil, err
 	}
+	l.copy = l.newCopy()
 	return l, nil
 }
 
 // close may be called once.
 func (l *listing) close() {
 	l.folder.close()
-	l.files.session.srv.names.used.Add(-l.room)
+	l.files.session.srv.names.give(l.room)
+	l.drop()
+}
+
+func (l *listing) place() place { return place{l.files.user.path, l.rel, l.verb} }
+
+// isLasting says whether others may be sent the same.
+func (l *listing) isLasting() bool {
+	return (l.verb == "LIST" || l.verb == "MLSD") && l.pattern == "" && l.real == ""
+}
+
+// newCopy returns room for what is rendered, nil if it need not be kept.
+func (l *listing) newCopy() []byte {
+	const more = 64 // bytes of a line, besides the name
+	if !l.end || len(l.items) < minShelved || l.stamp == (stamp{}) || l.began.Sub(time.Unix(0, l.stamp.changed)) < l.files.session.srv.shelf.settle {
+		return nil
+	}
+	size := int64(0)
+	for _, it := range l.items {
+		size += int64(more + len(it.name))
+	}
+	if size > mostShelved || !l.files.session.srv.shelf.room.take(size) {
+		return nil
+	}
+	return make([]byte, 0, size)
+}
+
+// drop gives up the copy.
+func (l *listing) drop() {
+	if l.copy != nil {
+		l.files.session.srv.shelf.room.give(int64(cap(l.copy)))
+		l.copy = nil
+	}
+}
+
+// keep adds to the copy, and puts it on the shelf when it is whole.
+func (l *listing) keep(b []byte) {
+	switch {
+	case l.copy == nil:
+	case len(l.copy)+len(b) > cap(l.copy), time.Since(l.began) > shelfTime:
+		l.drop()
+	default:
+		l.copy = append(l.copy, b...)
+		if len(l.items) == 0 {
+			l.files.session.srv.shelf.put(l.place(), &shelved{l.copy, l.stamp, l.began}, l.changes)
+			l.copy = nil
+		}
+	}
 }
 
 // fill reads as many names as there is room for, at least some. It makes blocking calls.
@@ -115,9 +178,11 @@ func (r *shared) take(n int64) bool {
 	if r.used.Add(n) <= r.most {
 		return true
 	}
-	r.used.Add(-n)
+	r.give(n)
 	return false
 }
+
+func (r *shared) give(n int64) { r.used.Add(-n) }
 
 // wanted moves the items whose names are shown to the front, and returns how many they are.
 func (l *listing) wanted(items []item) int {
@@ -226,10 +291,21 @@ func (l *listing) render(b []byte) ([]byte, error) {
 // list sends a listing, and closes it.
 func (d *dataConn) list(l *listing) error {
 	defer l.close()
+	for text := l.text; len(text) > 0; {
+		n := min(len(text), d.chunk(false, sendChunk))
+		if err := d.deliver(text[:n]); err != nil {
+			return err
+		}
+		text = text[n:]
+	}
+	if l.text != nil {
+		return nil
+	}
 	pool := d.session.srv.env.Pool
 	for {
 		err := pool.Do(d.session.ctx, func() (err error) {
 			d.gathered, err = l.render(d.gathered[:0])
+			l.keep(d.gathered)
 			return err
 		})
 		if err != nil {
@@ -346,7 +422,7 @@ func (l *listing) appendList(b []byte, f *facts, name string) []byte {
 	size := strconv.AppendInt(digits[:0], f.size, 10)
 	b = append(append(b, width[min(len(size), len(width)):]...), size...)
 	b = append(b, ' ')
-	if f.modified < l.began-halfYear || f.modified > l.began+halfYear {
+	if f.modified < l.now-halfYear || f.modified > l.now+halfYear {
 		b, _ = l.dates.append(b, f.modified, stampOld)
 	} else {
 		var second int64

@@ -129,3 +129,47 @@ func TestListedTimes(t *testing.T) {
 		}
 	}
 }
+
+// TestListingFollows says that whatever clients change is in the next listing, also of a directory so large that listings are
+// kept for a moment.
+func TestListingFollows(t *testing.T) {
+	dir := t.TempDir()
+	crowd(t, dir, 1500, "")
+	if err := os.WriteFile(filepath.Join(dir, "grows"), []byte("1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	srv := plugintest.Start(t, ftp.PluginWithShelf(), "--listen", anyPort, "--root", dir, "--writable")
+	c, other := anonymous(t, srv), anonymous(t, srv)
+	for _, step := range []struct {
+		do         func()
+		line, fact string // "" is not there any more
+		gone       string
+	}{
+		{do: func() { c.put("STOR new", "12") }, line: "           2 ", fact: "Size=2;", gone: " nothing\r\n"},
+		{do: func() { c.put("APPE new", "345") }, line: "           5 ", fact: "Size=5;"},
+		{do: func() { c.put("STOR new", "7") }, line: "           1 ", fact: "Size=1;"},
+		{do: func() { c.do("MFMT 20010203040506 new", "213") }, line: "Feb  3  2001 ", fact: "Modify=20010203040506;"},
+		{do: func() { c.do("DELE f000007", "250") }, line: " ", gone: " f000007\r\n"},
+		{do: func() { c.do("RNFR f000008", "350"); c.do("RNTO moved", "250") }, line: " ", gone: " f000008\r\n"},
+		{do: func() { c.do("MKD d", "257") }, line: " "},
+		{do: func() { c.do("RMD d", "250") }, line: " ", gone: " d\r\n"},
+	} {
+		for range 2 { // the second may come from the shelf
+			_, _ = other.get("LIST"), other.get("MLSD")
+		}
+		step.do()
+		list, facts := other.get("LIST"), other.get("MLSD")
+		if step.gone != "" && (strings.Contains(list, step.gone) || strings.Contains(facts, step.gone)) {
+			t.Errorf("%q is still there", step.gone)
+		}
+		for text, want := range map[string]string{list: step.line, facts: step.fact} {
+			i := strings.Index(text, " new\r\n")
+			if i < 0 {
+				t.Fatalf("new is not there")
+			}
+			if line := text[strings.LastIndexByte(text[:i], '\n')+1 : i+1]; !strings.Contains(line, want) {
+				t.Errorf("line %q, want %q in it", line, want)
+			}
+		}
+	}
+}

@@ -32,6 +32,7 @@ func (s *server) isSecret(info fs.FileInfo) bool {
 
 // hide makes the users file a private one, also where a link leads to by now. It makes blocking calls.
 func (s *server) hide() {
+	defer s.shelf.forget()
 	if s.usersFile != "" && s.env.Hide != nil {
 		s.env.Hide(s.usersFile)
 	}

@@ -66,6 +66,7 @@ type server struct {
 
 	ids       atomic.Uint64
 	transfers atomic.Int64
+	shelf     *shelf
 	names     shared // by listings
 	buffers   buffers
 
@@ -91,7 +92,7 @@ func newServer(env *plugins.Env, o *options) *server {
 		direct:    o.upload.direct(),
 		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
-		names: shared{most: o.names}, sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
+		names: shared{most: o.names}, shelf: newShelf(o.settle), sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
 	s.gate = s.login
 	return s

@@ -72,6 +72,7 @@ type upload struct {
 
 // openUpload makes blocking calls only, for the pool.
 func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error) {
+	defer f.session.srv.shelf.forget()
 	u := &upload{files: f, session: f.session, transfer: f.session.current(), rel: rel}
 	info, err := f.user.root.Stat(rel)
 	switch {
@@ -315,6 +316,7 @@ func (u *upload) TransferError(err error) {
 // Close implements io.Closer: all is there, or TransferError was called.
 func (u *upload) Close() error {
 	defer u.session.fileClosed(u.transfer)
+	defer u.session.srv.shelf.forget()
 	err := u.files.surely(u.close)
 	if u.err == nil && err != nil {
 		return u.files.told("", err)
