@@ -96,6 +96,8 @@ func (f *files) RemoveDir(name string) error {
 			return err
 		case !info.IsDir():
 			return syscall.ENOTDIR
+		case f.isPrivate(rel):
+			return notExist(rel)
 		case f.keeps(rel):
 			return errNoPermission
 		}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// folderBuffer is how much of a directory is read at once, in bytes.
+// folderBuffer is how much of a directory is read at once, in bytes, at most.
 const folderBuffer = 32 << 10
 
 // kind is what a directory says of an entry.

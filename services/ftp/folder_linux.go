@@ -38,7 +38,7 @@ func (f *folder) stamp() stamp {
 // next adds items to a list, none at the end of the directory, and returns how many bytes they keep.
 func (f *folder) next(list []item) ([]item, int, error) {
 	if f.buf == nil {
-		f.buf = make([]byte, folderBuffer)
+		f.buf = make([]byte, folderBuffer/8) // most directories are small
 	}
 	n, err := unix.ReadDirent(f.fd, f.buf)
 	for err == unix.EINTR {
@@ -47,10 +47,14 @@ func (f *folder) next(list []item) ([]item, int, error) {
 	if err != nil {
 		return list, 0, os.NewSyscallError("getdents64", err)
 	}
-	if n == 0 {
+	list = appendDirents(list, string(f.buf[:n]))
+	switch {
+	case n == 0:
 		f.buf = nil
+	case n > len(f.buf)/2:
+		f.buf = make([]byte, folderBuffer)
 	}
-	return appendDirents(list, string(f.buf[:n])), n, nil
+	return list, n, nil
 }
 
 // appendDirents adds the entries of a buffer of getdents64(2), whose memory they share.
