@@ -138,8 +138,11 @@ func (f *files) Rename(from, to string) error {
 		case exists && !f.isShown(rel, info):
 			return errSpecial
 		}
-		if _, err := f.stat(source); err != nil {
+		switch moved, err := f.stat(source); {
+		case err != nil:
 			return err
+		case exists && moved.IsDir(): // rename(2) would say that the file is not a directory
+			return fs.ErrExist
 		}
 		switch {
 		case f.keeps(source):
@@ -154,7 +157,23 @@ func (f *files) Rename(from, to string) error {
 	}), "to", to)
 }
 
-// Chtimes implements afero.Fs, for MFMT.
+// Chmod implements afero.Fs, for SITE CHMOD.
+func (f *files) Chmod(name string, mode fs.FileMode) error {
+	return f.changed("mode changed", name, f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
+		if rel == "." {
+			return errRoot
+		}
+		if _, err := f.stat(rel); err != nil {
+			return err
+		}
+		if f.keeps(rel) || f.guarded() && f.keeps(f.resolve(rel)) {
+			return errNoPermission
+		}
+		return f.user.root.Chmod(rel, mode)
+	}), "mode", mode)
+}
+
+// Chtimes implements afero.Fs, for MFMT and SITE UTIME.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
 	defer f.session.srv.shelf.forget()
 	return f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {

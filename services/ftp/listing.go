@@ -377,7 +377,7 @@ const (
 
 	stampRecent = "Jan _2 " // and hour and minute
 	stampOld    = "Jan _2  2006"
-	stampMLSD   = "20060102" // and the time of the day, RFC 3659 section 2.3
+	stampMLSD   = "20060102150405" // RFC 3659 section 2.3
 )
 
 // calendar writes dates. It knows what it was asked for last: the files of a directory are often of one day.
@@ -439,7 +439,7 @@ func (l *listing) appendFacts(b []byte, f *facts, name string) []byte {
 		kind = "Type=dir;Size="
 	}
 	b = strconv.AppendInt(append(b, kind...), f.size, 10)
-	b, second := l.dates.append(append(b, ";Modify="...), f.modified, stampMLSD)
+	b, second := l.dates.append(append(b, ";Modify="...), f.modified, stampMLSD[:8])
 	b = appendTwo(appendTwo(appendTwo(b, second/3600), second/60%60), second%60)
 	return append(appendName(append(b, "; "...), name), "\r\n"...)
 }

@@ -92,7 +92,7 @@ func (s *server) warnOfPrivate(ctx context.Context) {
 	for _, dir := range s.book.WritableRoots() {
 		root := dir
 		if dir == s.dir {
-			root = s.path
+			root = s.roots.path()
 		} else if real, err := filepath.EvalSymlinks(dir); err == nil {
 			root = real
 		}

@@ -43,6 +43,7 @@ func TestPrivateStays(t *testing.T) {
 	for _, name := range []string{"/etc", "/etc/deep", "/current", "/releases", "/away/../etc"} {
 		c.do("RNFR "+name, "350")
 		c.do("RNTO /stolen", "550 ")
+		c.do("SITE CHMOD 777 "+name, "550")
 	}
 	for _, name := range []string{"/pw1", "/pw2", "/hard", "/etc/deep/pw", "/away/../etc/deep/pw", "/etc/users.toml", "/releases/1/users", "/current/users"} {
 		c.do("RNFR "+name, "550")

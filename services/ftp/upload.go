@@ -66,6 +66,7 @@ type upload struct {
 	resume   bool        // the part can be found again
 	replaced int64       // bytes of the file that goes, -1 for none
 	room     reservation // nil without a quota
+	appends  bool        // each write goes to the end of the file
 	at       int64
 	err      error
 }
@@ -75,19 +76,18 @@ func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error)
 	defer f.session.srv.shelf.forget()
 	u := &upload{files: f, session: f.session, transfer: f.session.current(), rel: rel}
 	info, err := f.user.root.Stat(rel)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if err != nil {
 		info = nil
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, syscall.EISDIR
-	case !info.Mode().IsRegular():
-		return nil, errSpecial
 	}
 	switch {
-	case !f.user.rights.MayUpload(f.shown(rel), info != nil):
+	case !f.user.rights.MayUpload(f.shown(rel), info != nil): // before all that tells what is there
 		return nil, errNoPermission
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case info != nil && info.IsDir():
+		return nil, syscall.EISDIR
+	case info != nil && !info.Mode().IsRegular():
+		return nil, errNoPermission // the client is not to know what is there
 	case f.isPrivate(rel), f.keeps(rel), info != nil && f.session.srv.isSecret(info):
 		return nil, errName
 	case f.session.srv.direct || info != nil && (more || offset > 0 && offset == info.Size()):
@@ -110,6 +110,7 @@ func (u *upload) openInPlace(info fs.FileInfo, more bool, offset int64) error {
 	switch {
 	case more:
 		flags |= os.O_APPEND
+		u.appends = true
 		offset = max(size, 0)
 	case offset == 0:
 		flags |= os.O_TRUNC
@@ -281,22 +282,30 @@ func (u *upload) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{u}, r)
 }
 
-// Write implements io.Writer. What the quota has room for is written.
+// Write implements io.Writer.
 func (u *upload) Write(p []byte) (total int, err error) {
-	for len(p) > 0 {
-		room := int64(len(p))
+	return u.store(len(p), func(most int) (int, error) {
+		n, err := u.file.Write(p[:most])
+		p = p[n:]
+		return n, err
+	})
+}
+
+// store has write write n bytes, or what the quota has room for.
+func (u *upload) store(n int, write func(most int) (int, error)) (total int, err error) {
+	for total < n {
+		room := int64(n - total)
 		if u.room != nil {
 			if room, err = u.room.Reserve(u.at, room); err != nil {
 				return total, err
 			}
 		}
-		n, err := u.file.Write(p[:room])
-		total += n
-		u.at += int64(n)
+		written, err := write(int(room))
+		total += written
+		u.at += int64(written)
 		if err != nil {
 			return total, err
 		}
-		p = p[n:]
 	}
 	return total, nil
 }

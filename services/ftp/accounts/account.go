@@ -41,8 +41,11 @@ type rule struct {
 	may Permissions
 }
 
-// writes says whether more than reading is allowed anywhere.
-func (a *Account) writes() bool {
+// MayChange reports whether there is anything that the user may write, delete, rename or make, anywhere.
+func (a *Account) MayChange() bool {
+	if a.Disabled {
+		return false
+	}
 	return a.Permissions&^Read != 0 || slices.ContainsFunc(a.rules, func(r rule) bool { return r.may&^Read != 0 })
 }
 
