@@ -136,7 +136,7 @@ func (f *files) Rename(from, to string) error {
 		case f.isPrivate(rel), f.keeps(rel), exists && f.session.srv.isSecret(info):
 			return errName
 		case exists && !f.isShown(rel, info):
-			return errSpecial
+			return errNoPermission // the client is not to know what is there
 		}
 		switch moved, err := f.stat(source); {
 		case err != nil:

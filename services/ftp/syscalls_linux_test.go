@@ -139,7 +139,7 @@ func TestSpecialFiles(t *testing.T) {
 	}
 	for _, name := range []string{"fifo", "sock"} {
 		c.do("RNFR a.txt", "350")
-		c.do("RNTO "+name, "550")
+		c.do("RNTO "+name, "550 /"+name+": permission denied.")
 		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || info.Mode().IsRegular() {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
