@@ -89,6 +89,8 @@ type options struct {
 
 	tls    tlsOptions
 	limits limits
+	names  int64         // see maxNames
+	settle time.Duration // see settleTime
 
 	xferlog plugins.Path
 	gone    gone
@@ -106,6 +108,8 @@ func newOptions() *options {
 		anonymous:     anonymousOn,
 		anonymousName: anonymousName,
 		tls:           tlsOptions{reuse: reuseOff},
+		names:         maxNames,
+		settle:        settleTime,
 		limits: limits{
 			maxClients: defaultMaxClients,
 			maxPerIP:   defaultMaxPerIP,
@@ -320,7 +324,7 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 		}
 	}
 	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
-	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Guest: s.isAnonymous, Names: s.names(), Check: s.checkBook, Log: s.log})
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Guest: s.isAnonymous, Names: s.userNames(), Check: s.checkBook, Log: s.log})
 	wrong, isWrong := errors.AsType[*accounts.Error](err)
 	switch {
 	case isWrong:
@@ -329,9 +333,8 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 		return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
 	}
 	if o.users.Given != "" {
-		if s.secret, err = filepath.EvalSymlinks(o.users.Abs()); err != nil {
-			return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
-		}
+		s.usersFile = o.users.Abs()
+		s.hide()
 	}
 	err = s.checkBook(ctx, s.book)
 	if errors.As(err, &wrong) || err == nil {

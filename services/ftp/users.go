@@ -143,8 +143,8 @@ func (s *server) login(ctx context.Context, a attempt) (*user, error) {
 	return u, nil
 }
 
-// names returns what lists the users of the password file, nil if there is none.
-func (s *server) names() func() []string {
+// userNames returns what lists the users of the password file, nil if there is none.
+func (s *server) userNames() func() []string {
 	if s.users == nil {
 		return nil
 	}

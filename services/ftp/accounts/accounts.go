@@ -249,10 +249,25 @@ func (b *Book) HasUsers() bool {
 
 // Roots returns the roots of all users whom the file names, that of anonymous first, each once. It is for checks at the start
 // and for the sandbox.
-func (b *Book) Roots() (roots []string) {
+func (b *Book) Roots() []string {
+	return b.roots(func(*Account) bool { return true })
+}
+
+// WritableRoots are those of Roots that are written to, by somebody who may log in, and that of users whom the file does not
+// name.
+func (b *Book) WritableRoots() []string {
+	roots := b.roots((*Account).MayChange)
+	if a := b.opts.Users; b.file.Load().defaults == nil && a.MayChange() && a.Root != "" && !slices.Contains(roots, a.Root) {
+		roots = append(roots, a.Root)
+	}
+	return roots
+}
+
+func (b *Book) roots(wanted func(*Account) bool) (roots []string) {
 	for _, name := range append([]string{""}, b.file.Load().names()...) {
-		if root := b.account(name).Root; root != "" && !slices.Contains(roots, root) {
-			roots = append(roots, root)
+		a := b.account(name)
+		if a.Root != "" && wanted(a) && !slices.Contains(roots, a.Root) {
+			roots = append(roots, a.Root)
 		}
 	}
 	return roots
