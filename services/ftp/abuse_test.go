@@ -111,7 +111,7 @@ func TestStalled(t *testing.T) {
 func TestSlowIsNotStalled(t *testing.T) {
 	dir := t.TempDir()
 	sparse(t, dir, "large")
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--stall-timeout", "1s")
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--stall-timeout", "500ms")
 	c, other := anonymous(t, srv), anonymous(t, srv)
 	data := c.pasv()
 	c.do("RETR large", "150")
