@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"context"
+	"time"
 
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
@@ -60,3 +61,12 @@ func (m meter) Wait(ctx context.Context, upload bool, n int) error {
 
 // AwaitNoSessions waits until nothing is left of any session; nobody may connect meanwhile.
 func AwaitNoSessions(service plugins.Service) { service.(*server).work.Wait() }
+
+// AgePublicIPs makes what host names mean as old as it may be.
+func AgePublicIPs(service plugins.Service) {
+	for _, rule := range service.(*server).publicIP.rules {
+		rule.mu.Lock()
+		rule.at = time.Now().Add(-resolvedFor)
+		rule.mu.Unlock()
+	}
+}

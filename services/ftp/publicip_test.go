@@ -1,13 +1,17 @@
-package ftp
+package ftp_test
 
 import (
 	"context"
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gtwistd/gtwistd/plugins/plugintest"
+	"github.com/gtwistd/gtwistd/services/ftp"
 )
 
 // nameServer answers every question for an IPv4 address with the same one, or, without one, that it cannot.
@@ -80,41 +84,51 @@ func (s *nameServer) answer(question []byte) []byte {
 // as long as it cannot be.
 func TestPublicHost(t *testing.T) {
 	names := serveNames(t)
+	args := []string{"--listen", anyPort, "--root", t.TempDir(), "--public-ip", "ftp.gtwistd.example"}
+	if _, err := makeService(t, plugintest.NewHost(t, "ftp"), args...); err == nil || !strings.Contains(err.Error(), "ftp.gtwistd.example") {
+		t.Errorf("Make() = %v, want the name that cannot be looked up", err)
+	}
 	one, two := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2")
-	var list publicIPs
-	if err := list.Set("ftp.gtwistd.example"); err != nil {
-		t.Fatal(err)
+	names.addr.Store(&one)
+	srv := plugintest.Start(t, ftp.Plugin(), args...)
+	c := anonymous(t, srv)
+	told := func() string {
+		t.Helper()
+		n := passiveAnswer.FindStringSubmatch(c.do("PASV", "227"))
+		if n == nil {
+			t.Fatal("no address")
+		}
+		return strings.Join(n[1:5], ".")
 	}
-	if err := list.resolve(t.Context()); err == nil {
-		t.Error("a name that cannot be looked up is no mistake")
+	first, second := one.String(), two.String()
+	asked := names.asked.Load()
+	names.addr.Store(&two)
+	for range 20 {
+		if got := told(); got != first {
+			t.Errorf("told %s, want %s", got, first)
+		}
 	}
-	rule, now := list.rules[0], time.Now()
-	steps := []struct {
-		name   string
-		server *netip.Addr
-		after  time.Duration
-		want   netip.Addr
-		asks   bool
-	}{
-		{"the first time", &one, 0, one, true},
-		{"the next client", &two, time.Second, one, false},
-		{"still true", &two, resolvedFor - time.Nanosecond, one, false},
-		{"looked up again", &two, resolvedFor, two, true},
-		{"the name server fails", nil, 2 * resolvedFor, two, true},
-		{"it is not asked at once again", nil, 2*resolvedFor + time.Second, two, false},
-		{"it is back", &one, 3 * resolvedFor, one, true},
+	if n := names.asked.Load() - asked; n > 0 {
+		t.Errorf("%d questions for as many clients", n)
 	}
-	for _, tt := range steps {
-		t.Run(tt.name, func(t *testing.T) {
-			names.addr.Store(tt.server)
-			before := names.asked.Load()
-			got, err := rule.resolve(t.Context(), now.Add(tt.after))
-			if got != tt.want || err != nil {
-				t.Errorf("resolve() = %v, %v, want %v", got, err, tt.want)
-			}
-			if asked := names.asked.Load() > before; asked != tt.asks {
-				t.Errorf("the name server was asked: %t, want %t", asked, tt.asks)
-			}
-		})
+	ftp.AgePublicIPs(srv.Service)
+	for deadline := time.Now().Add(time.Minute); told() != second; { // the first clients may be told the old one
+		if time.Now().After(deadline) {
+			t.Fatal("the name is not looked up again")
+		}
+	}
+	names.addr.Store(nil)
+	asked = names.asked.Load()
+	ftp.AgePublicIPs(srv.Service)
+	for deadline := time.Now().Add(time.Minute); names.asked.Load() == asked; {
+		if time.Now().After(deadline) {
+			t.Fatal("the name is not looked up again")
+		}
+		if got := told(); got != second {
+			t.Errorf("told %s while there is no answer, want %s", got, second)
+		}
+	}
+	if got := told(); got != second {
+		t.Errorf("told %s after there was no answer, want %s", got, second)
 	}
 }
