@@ -66,6 +66,7 @@ type upload struct {
 	resume   bool        // the part can be found again
 	replaced int64       // bytes of the file that goes, -1 for none
 	room     reservation // nil without a quota
+	appends  bool        // each write goes to the end of the file
 	at       int64
 	err      error
 }
@@ -109,6 +110,7 @@ func (u *upload) openInPlace(info fs.FileInfo, more bool, offset int64) error {
 	switch {
 	case more:
 		flags |= os.O_APPEND
+		u.appends = true
 		offset = max(size, 0)
 	case offset == 0:
 		flags |= os.O_TRUNC
@@ -280,22 +282,30 @@ func (u *upload) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{u}, r)
 }
 
-// Write implements io.Writer. What the quota has room for is written.
+// Write implements io.Writer.
 func (u *upload) Write(p []byte) (total int, err error) {
-	for len(p) > 0 {
-		room := int64(len(p))
+	return u.store(len(p), func(most int) (int, error) {
+		n, err := u.file.Write(p[:most])
+		p = p[n:]
+		return n, err
+	})
+}
+
+// store has write write n bytes, or what the quota has room for.
+func (u *upload) store(n int, write func(most int) (int, error)) (total int, err error) {
+	for total < n {
+		room := int64(n - total)
 		if u.room != nil {
 			if room, err = u.room.Reserve(u.at, room); err != nil {
 				return total, err
 			}
 		}
-		n, err := u.file.Write(p[:room])
-		total += n
-		u.at += int64(n)
+		written, err := write(int(room))
+		total += written
+		u.at += int64(written)
 		if err != nil {
 			return total, err
 		}
-		p = p[n:]
 	}
 	return total, nil
 }
