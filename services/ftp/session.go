@@ -83,6 +83,7 @@ func newSession(s *server, conn net.Conn) *session {
 		srv: s, raw: conn, stream: conn, began: now, last: now, hash: defaultHash,
 		remote: addrOf(conn.RemoteAddr()), local: addrOf(conn.LocalAddr()),
 	}
+	takeUrgent(conn)
 	_, c.secure = conn.(*tls.Conn)
 	c.private = c.secure
 	c.ctx, c.cancel = context.WithCancel(context.Background())
