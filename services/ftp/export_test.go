@@ -59,8 +59,14 @@ func (m meter) Wait(ctx context.Context, upload bool, n int) error {
 	return m.pace.Wait(ctx, upload, n)
 }
 
-// AwaitNoSessions waits until nothing is left of any session; nobody may connect meanwhile.
-func AwaitNoSessions(service plugins.Service) { service.(*server).work.Wait() }
+// AwaitNoSessions waits until nothing is left of any session; nobody may connect meanwhile. It returns how many have come since.
+func AwaitNoSessions(service plugins.Service) int {
+	s := service.(*server)
+	s.work.Wait()
+	s.mu.Lock() // which the next session does, too, before it counts
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
 
 // AgePublicIPs makes what host names mean as old as it may be.
 func AgePublicIPs(service plugins.Service) {

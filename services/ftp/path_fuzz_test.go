@@ -17,106 +17,19 @@ import (
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 )
 
-// yard is a directory that is served, between others that are not.
-type yard struct {
-	around, root, truth string // truth is root without links
-	outside             []string
-}
-
-const treasure = "what nobody gets"
-
-// newYard has links out of the root of every kind.
-func newYard(t testing.TB) *yard {
-	t.Helper()
-	y := &yard{around: t.TempDir()}
-	y.root = filepath.Join(y.around, "root")
-	if err := os.MkdirAll(filepath.Join(y.around, "dir"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"secret", "dir/x", "a"} {
-		if err := os.WriteFile(filepath.Join(y.around, name), []byte(treasure), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	y.fill(t)
-	truth, err := filepath.EvalSymlinks(y.root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	y.truth, y.outside = truth, y.look(t)
-	return y
-}
-
-// fill makes the root as it was in the beginning.
-func (y *yard) fill(t testing.TB) {
-	t.Helper()
-	left, _ := os.ReadDir(y.root)
-	for _, d := range left {
-		if err := os.RemoveAll(filepath.Join(y.root, d.Name())); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.MkdirAll(filepath.Join(y.root, "sub"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"a", "sub/b"} {
-		if err := os.WriteFile(filepath.Join(y.root, name), []byte("inside"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for link, target := range map[string]string{"out": "../secret", "outdir": "../dir", "up": "..", "abs": y.around, "in": "a", "indir": "sub", "sub/over": "../../dir/x", "loop": "loop"} {
-		if err := os.Symlink(target, filepath.Join(y.root, link)); err != nil {
-			t.Skip(err)
-		}
-	}
-}
-
-// look describes all that is not below the root, but for the root itself.
-func (y *yard) look(t testing.TB) (list []string) {
-	t.Helper()
-	err := filepath.WalkDir(y.around, func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case name == y.root:
-			return fs.SkipDir
-		case name == y.around:
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		line := strings.Join([]string{name, info.Mode().String(), info.ModTime().String()}, " ")
-		if info.Mode().IsRegular() {
-			content, err := os.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			line += " " + string(content)
-		}
-		list = append(list, line)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
 // inside says whether a path leads to something below the root, by the system's own reckoning.
-func (y *yard) inside(rel string) bool {
-	truth, err := filepath.EvalSymlinks(filepath.Join(y.root, filepath.FromSlash(rel)))
+func (y *Yard) inside(rel string) bool {
+	truth, err := filepath.EvalSymlinks(filepath.Join(y.Root, filepath.FromSlash(rel)))
 	return err == nil && (truth == y.truth || strings.HasPrefix(truth, y.truth+string(filepath.Separator)))
 }
 
 // visitor returns the files of a session of this server's, with all rights.
-func (y *yard) visitor(t testing.TB) *files {
+func (y *Yard) visitor(t testing.TB) *files {
 	t.Helper()
 	host := plugintest.NewHost(t, "ftp")
 	options, fs := newOptions(), pflag.NewFlagSet("ftp", pflag.ContinueOnError)
 	options.Flags(fs)
-	if err := fs.Parse([]string{"--listen", "127.0.0.1:0", "--root", y.root}); err != nil {
+	if err := fs.Parse([]string{"--listen", "127.0.0.1:0", "--root", y.Root}); err != nil {
 		t.Fatal(err)
 	}
 	service, err := options.Make(t.Context(), host.Env)
@@ -146,7 +59,7 @@ func FuzzPath(f *testing.F) {
 		}
 		f.Add("/sub/b", name, byte(i))
 	}
-	y := newYard(f)
+	y := NewYard(f)
 	v := y.visitor(f)
 	f.Fuzz(func(t *testing.T, name, to string, op byte) {
 		if !path.IsAbs(name) || !path.IsAbs(to) {
@@ -160,14 +73,14 @@ func FuzzPath(f *testing.F) {
 			t.Errorf("local(%q) = %q leads out", name, rel)
 		}
 		y.use(t, v, name, to, op)
-		if now := y.look(t); !slices.Equal(now, y.outside) {
+		if now := y.Look(t); !slices.Equal(now, y.outside) {
 			t.Fatalf("%q, %q, %d: what is outside is\n%s\nand was\n%s", name, to, op, strings.Join(now, "\n"), strings.Join(y.outside, "\n"))
 		}
 	})
 }
 
 // use does one thing with a name, as a client can.
-func (y *yard) use(t *testing.T, v *files, name, to string, op byte) {
+func (y *Yard) use(t *testing.T, v *files, name, to string, op byte) {
 	t.Helper()
 	rel, localErr := v.local(name)
 	changes := true
@@ -176,7 +89,7 @@ func (y *yard) use(t *testing.T, v *files, name, to string, op byte) {
 	case 0:
 		changes = false
 		var info fs.FileInfo
-		if info, err = v.Stat(name); err == nil && (localErr != nil || !y.inside(rel) || info.Size() == int64(len(treasure)) && info.Mode().IsRegular()) {
+		if info, err = v.Stat(name); err == nil && (localErr != nil || !y.inside(rel) || info.Size() == int64(len(Treasure)) && info.Mode().IsRegular()) {
 			t.Errorf("Stat(%q) = %v", name, info)
 		}
 	case 1:
@@ -185,10 +98,10 @@ func (y *yard) use(t *testing.T, v *files, name, to string, op byte) {
 		if err = openErr; err != nil {
 			break
 		}
-		content, _ := os.ReadFile(filepath.Join(y.root, filepath.FromSlash(rel)))
+		content, _ := os.ReadFile(filepath.Join(y.Root, filepath.FromSlash(rel)))
 		got := make([]byte, 100)
 		n, _ := handle.Read(got)
-		if _ = handle.Close(); !y.inside(rel) || string(got[:n]) != string(content) || strings.Contains(string(got), treasure) {
+		if _ = handle.Close(); !y.inside(rel) || string(got[:n]) != string(content) || strings.Contains(string(got), Treasure) {
 			t.Errorf("%q holds %q", name, got[:n])
 		}
 	case 2, 3:
@@ -203,7 +116,7 @@ func (y *yard) use(t *testing.T, v *files, name, to string, op byte) {
 		if _, err = handle.Write([]byte("new")); err == nil {
 			err = handle.Close()
 		}
-		if content, readErr := os.ReadFile(filepath.Join(y.root, filepath.FromSlash(rel))); err == nil && (readErr != nil || !strings.HasSuffix(string(content), "new")) {
+		if content, readErr := os.ReadFile(filepath.Join(y.Root, filepath.FromSlash(rel))); err == nil && (readErr != nil || !strings.HasSuffix(string(content), "new")) {
 			t.Errorf("%q holds %q, %v after an upload", name, content, readErr)
 		}
 	case 4:
@@ -222,6 +135,6 @@ func (y *yard) use(t *testing.T, v *files, name, to string, op byte) {
 		t.Errorf("something was done with %q, which has no meaning: %v", name, localErr)
 	}
 	if err == nil && changes {
-		y.fill(t)
+		y.Fill(t)
 	}
 }
