@@ -23,7 +23,7 @@ import (
 
 const (
 	crowd    = 30 // sessions at once
-	errands  = 40 // of each
+	errands  = 20 // of each
 	crowded  = "large"
 	together = "together" // all store it
 )
@@ -99,7 +99,7 @@ func TestManySessions(t *testing.T) {
 }
 
 // sharedSize is more than one piece of an upload, in clear or under TLS.
-const sharedSize = 600_000
+const sharedSize = 300_000
 
 // openFiles describes what this process has open, as far as the system tells. Names of sockets and pipes are left out.
 func openFiles(t testing.TB) (list []string) {

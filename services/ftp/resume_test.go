@@ -212,7 +212,7 @@ func TestCurlResumes(t *testing.T) {
 			if out, err := run(t, here, "curl", append(slices.Clone(common), "-T", "more", base+"/none/z")...); err == nil {
 				t.Errorf("an upload into a directory that is not there: %s", out)
 			}
-			for _, method := range []string{"multicwd", "nocwd", "singlecwd"} {
+			for _, method := range []string{"nocwd", "singlecwd"} { // which are quicker, and not the default
 				if got := curl("--ftp-method", method, base+"/sub/deep/%C3%BC%20ber.txt"); got != "deep" {
 					t.Errorf("--ftp-method %s = %q", method, got)
 				}
