@@ -59,6 +59,8 @@ func (a *account) Mkdir(context.Context) error {
 	return nil
 }
 
+func (a *account) Room(context.Context) (int64, error) { return max(a.left.Load(), 0), nil }
+
 func (a *account) Removed(size int64) {
 	a.left.Add(size)
 	a.removed.Add(1)
@@ -102,7 +104,7 @@ func TestAccount(t *testing.T) {
 	a := &account{everywhere: everywhere{write: true}}
 	a.left.Store(100)
 	s.gate = func(context.Context, attempt) (*user, error) {
-		return &user{name: "alice", root: s.root, path: s.path, rights: a, pace: a, storage: a, leave: func() { a.gone.Store(true) }}, nil
+		return &user{name: "alice", root: s.roots.main.root, path: s.roots.path(), rights: a, pace: a, storage: a, leave: func() { a.gone.Store(true) }}, nil
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

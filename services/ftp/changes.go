@@ -110,8 +110,11 @@ func (f *files) Rename(from, to string) error {
 		case f.isPrivate(rel):
 			return errName
 		}
-		if _, err := f.stat(source); err != nil {
+		switch moved, err := f.stat(source); {
+		case err != nil:
 			return err
+		case exists && moved.IsDir(): // rename(2) would say that the file is not a directory
+			return fs.ErrExist
 		}
 		if err = f.user.root.Rename(source, rel); err == nil && exists {
 			f.removed(info.Size())
@@ -120,7 +123,20 @@ func (f *files) Rename(from, to string) error {
 	}), "to", to)
 }
 
-// Chtimes implements afero.Fs, for MFMT.
+// Chmod implements afero.Fs, for SITE CHMOD.
+func (f *files) Chmod(name string, mode fs.FileMode) error {
+	return f.changed("mode changed", name, f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
+		if rel == "." {
+			return errRoot
+		}
+		if _, err := f.stat(rel); err != nil {
+			return err
+		}
+		return f.user.root.Chmod(rel, mode)
+	}), "mode", mode)
+}
+
+// Chtimes implements afero.Fs, for MFMT and SITE UTIME.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
 	return f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
 		if _, err := f.stat(rel); err != nil {

@@ -36,6 +36,10 @@ func (y *Yard) visitor(t testing.TB) *files {
 	if err != nil {
 		t.Fatal(err)
 	}
+	root, dir, err := openRoot(y.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := service.(*server)
 	ours, theirs := net.Pipe()
 	c := newSession(s, ours)
@@ -43,8 +47,9 @@ func (y *Yard) visitor(t testing.TB) *files {
 		c.cancel()
 		_, _ = ours.Close(), theirs.Close()
 		s.close()
+		_ = root.Close()
 	})
-	return &files{session: c, user: &user{name: "alice", root: s.root, path: s.path, rights: everywhere{write: true}}}
+	return &files{session: c, user: &user{name: "alice", root: root, path: dir, rights: everywhere{write: true}}}
 }
 
 // FuzzPath says that no name that a client gives leads out of the root, in whatever is done with it: what is outside can neither be

@@ -75,19 +75,18 @@ type upload struct {
 func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error) {
 	u := &upload{files: f, session: f.session, transfer: f.session.current(), rel: rel}
 	info, err := f.user.root.Stat(rel)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if err != nil {
 		info = nil
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, syscall.EISDIR
-	case !info.Mode().IsRegular():
-		return nil, errSpecial
 	}
 	switch {
-	case !f.user.rights.MayUpload(f.shown(rel), info != nil):
+	case !f.user.rights.MayUpload(f.shown(rel), info != nil): // before all that tells what is there
 		return nil, errNoPermission
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case info != nil && info.IsDir():
+		return nil, syscall.EISDIR
+	case info != nil && !info.Mode().IsRegular():
+		return nil, errNoPermission // the client is not to know what is there
 	case f.isPrivate(rel):
 		return nil, errName
 	case f.session.srv.direct || info != nil && (more || offset > 0 && offset == info.Size()):

@@ -19,7 +19,7 @@ type rights interface {
 	MayStat(name string) bool                  // SIZE, MDTM, MLST
 	MayDownload(name string) bool              // RETR, HASH
 	MayUpload(name string, exists bool) bool   // STOR, APPE
-	MaySetTime(name string) bool               // MFMT
+	MaySetTime(name string) bool               // MFMT, SITE CHMOD
 	MayDelete(name string) bool                // DELE, RMD
 	MayMkdir(name string) bool                 // MKD
 	MayRename(from, to string, over bool) bool // RNTO, over says that there is a file
@@ -40,6 +40,8 @@ type storage interface {
 	Mkdir(ctx context.Context) error
 	// Removed takes back a file of that size, or, with 0, a directory.
 	Removed(size int64)
+	// Room returns how many bytes more may be stored, -1 for no limit.
+	Room(ctx context.Context) (int64, error)
 }
 
 // reservation is the room of one upload.
@@ -123,14 +125,19 @@ func (s *server) login(ctx context.Context, a attempt) (*user, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = s.env.Pool.Do(ctx, func() error { return s.settle(u, session.Root()) }); err != nil {
+	var shared *sharedRoot
+	if err = s.env.Pool.Do(ctx, func() (err error) {
+		shared, err = s.settle(session.Root())
+		return err
+	}); err != nil {
 		session.Close()
 		return nil, err
 	}
+	u.root, u.path = shared.root, shared.path
 	m := member{session}
 	u.rights, u.pace, u.storage = m, m, m
 	u.leave = func() {
-		_ = u.root.Close()
+		s.roots.release(shared)
 		session.Close()
 	}
 	return u, nil
@@ -165,18 +172,13 @@ func (s *server) authenticate(ctx context.Context, a attempt) (*accounts.Session
 	return nil, err
 }
 
-// settle opens the user's root. That of the command line has been open since the start, perhaps from before a --chroot.
-func (s *server) settle(u *user, dir string) (err error) {
-	if dir == s.dir {
-		u.path = s.path
-		u.root, err = s.root.OpenRoot(".")
-	} else {
-		u.root, u.path, err = openRoot(dir)
-	}
+// settle returns the user's root.
+func (s *server) settle(dir string) (*sharedRoot, error) {
+	shared, err := s.roots.retain(dir)
 	if err != nil {
-		return fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
+		return nil, fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
 	}
-	return nil
+	return shared, nil
 }
 
 func (s *server) isAnonymous(name string) bool {
