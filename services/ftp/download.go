@@ -3,6 +3,7 @@ package ftp
 import (
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"syscall"
 
@@ -35,13 +36,21 @@ func (f *files) open(rel string) (*os.File, fs.FileInfo, error) {
 
 // GetHandle implements ftpserver.ClientDriverExtentionFileTransfer. The library knows of no offset.
 func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.FileTransfer, err error) {
+	if !f.session.enter() {
+		return nil, net.ErrClosed
+	}
+	defer f.session.release()
 	t := f.session.current()
 	if t == nil {
 		return nil, f.told(name, errConnection) // it ended before it began, and nobody knows where
 	}
+	at := t.start
 	if flags&(os.O_WRONLY|os.O_RDWR) != 0 {
 		err = f.do(name, true, func(rel string) (err error) {
-			handle, err = f.openUpload(rel, flags&os.O_APPEND != 0, t.start)
+			u, err := f.openUpload(rel, flags&os.O_APPEND != 0, t.start)
+			if err == nil {
+				handle, at = u, u.at
+			}
 			return err
 		})
 	} else {
@@ -64,7 +73,7 @@ func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.Fil
 	if err != nil {
 		return nil, err
 	}
-	f.session.fileOpened(t)
+	f.session.fileOpened(t, at)
 	return handle, nil
 }
 
