@@ -32,9 +32,8 @@ func TestBandwidthHolds(t *testing.T) {
 		if rest, _ := io.ReadAll(conn); len(rest) > 0 { // ends without a notice
 			c.t.Errorf("%d bytes more came", len(rest))
 		}
-	})
-	everyWay(t, srv, func(c *traveller) {
-		conn := c.over(c.begin("STOR new"))
+		// What was given up keeps nobody waiting.
+		conn = c.over(c.begin("STOR new"))
 		if _, err := io.WriteString(conn, strings.Repeat("y", 20*piece)); err != nil {
 			c.t.Fatal(err)
 		}
@@ -46,6 +45,7 @@ func TestBandwidthHolds(t *testing.T) {
 		if n := len(meter.pieces); n > 0 {
 			c.t.Errorf("%d pieces more moved", n)
 		}
+		c.do("PWD", "257")
 	})
 }
 

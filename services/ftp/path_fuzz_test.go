@@ -44,7 +44,7 @@ func (y *Yard) visitor(t testing.TB) *files {
 	ours, theirs := net.Pipe()
 	c := newSession(s, ours)
 	t.Cleanup(func() {
-		c.cancel()
+		c.cancel(nil)
 		_, _ = ours.Close(), theirs.Close()
 		s.close()
 		_ = root.Close()

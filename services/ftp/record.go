@@ -31,7 +31,7 @@ func (c *session) record(t *transfer) {
 	name = path.Clean(name)
 	now := time.Now()
 	c.records = append(c.records, record{verb: t.verb, secure: t.secure, err: t.err, xfer: xfer{
-		end: now, took: now.Sub(t.began), client: c.xferClient(), bytes: t.bytes.Load(), path: name, upload: t.verb != "RETR",
+		end: now, took: now.Sub(t.began), client: c.xferClient(), bytes: t.bytes.Load(), path: name, upload: t.verb != "RETR", ascii: t.ascii,
 		user: u.name, anonymous: u.anonymous, complete: t.err == nil,
 	}})
 }
@@ -100,6 +100,7 @@ type xfer struct {
 	bytes     int64
 	path      string
 	upload    bool
+	ascii     bool // lines have changed their ends
 	user      string
 	anonymous bool
 	complete  bool
@@ -108,7 +109,10 @@ type xfer struct {
 // xferline has the form of wu-ftpd's xferlog(5), without a newline. Passwords, which anonymous users may have given as their
 // address, are not in it.
 func xferline(x xfer) string {
-	direction, access, status := "o", "r", "i"
+	kind, direction, access, status := "b", "o", "r", "i"
+	if x.ascii {
+		kind = "a"
+	}
 	if x.upload {
 		direction = "i"
 	}
@@ -118,8 +122,8 @@ func xferline(x xfer) string {
 	if x.complete {
 		status = "c"
 	}
-	return fmt.Sprintf("%s %d %s %d %s b _ %s %s %s ftp 0 * %s",
-		x.end.Format("Mon Jan _2 15:04:05 2006"), int64(math.Ceil(x.took.Seconds())), x.client, x.bytes, field(x.path), direction, access, field(x.user), status)
+	return fmt.Sprintf("%s %d %s %d %s %s _ %s %s %s ftp 0 * %s",
+		x.end.Format("Mon Jan _2 15:04:05 2006"), int64(math.Ceil(x.took.Seconds())), x.client, x.bytes, field(x.path), kind, direction, access, field(x.user), status)
 }
 
 // field puts a "_" where a blank would begin another field or a control character another line.

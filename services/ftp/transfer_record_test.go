@@ -128,7 +128,7 @@ type transferOf struct {
 	bytes   string // the most for a transfer that is broken off, with "<=" before it
 	result  string
 	level   string
-	line    string // of the xferlog, from the direction on, without the user's name
+	line    string // of the xferlog: the direction, a for anonymous, how it ended, and a for ASCII if it is
 }
 
 // TestTransferRecords says of each transfer who did it, from where, with what, how much came, for how long, and how it ended.
@@ -141,6 +141,11 @@ func TestTransferRecords(t *testing.T) {
 		{"from a byte on", func(c *traveller) { c.do("REST 1", "350"); c.fetch("RETR /sub/../a b.txt") }, "RETR", "/a b.txt", "2", "complete", "INFO", "o a c"},
 		{"an upload", func(c *traveller) { c.do("CWD sub", "250"); c.store("STOR new", "12345"); c.do("CDUP", "250") }, "STOR", "/sub/new", "5", "complete", "INFO", "i a c"},
 		{"at the end", func(c *traveller) { c.store("APPE sub/new", "67") }, "APPE", "/sub/new", "2", "complete", "INFO", "i a c"},
+		{"lines", func(c *traveller) {
+			c.do("TYPE A", "200")
+			c.store("STOR lines", "a\r\nb\r\n")
+			c.do("TYPE I", "200")
+		}, "STOR", "/lines", "6", "complete", "INFO", "i a c a"},
 		{"nothing", func(c *traveller) { c.store("STOR empty", "") }, "STOR", "/empty", "0", "complete", "INFO", "i a c"},
 		{"a name of the server's", func(c *traveller) { c.store("STOU", "x") }, "STOU", "/upload-*", "1", "complete", "INFO", "i a c"},
 		{"a newline", func(c *traveller) { c.store("STOR new\x00line", "x") }, "STOR", "/new\x00line", "1", "complete", "INFO", "i a c"},
@@ -269,7 +274,11 @@ func (tt transferOf) checkLine(t *testing.T, line, from string, record fields, b
 	took, _ := time.ParseDuration(record["duration"])
 	seconds := int64((took + time.Second - 1) / time.Second)
 	path := strings.NewReplacer(" ", "_", "\x00", "_").Replace(record["path"])
-	want := fmt.Sprintf(" %d %s %s %s b _ %s anonymous ftp 0 * %s", seconds, from, record["bytes"], path, tt.line[:3], tt.line[4:])
+	kind := "b"
+	if strings.HasSuffix(tt.line, " a") {
+		kind = "a"
+	}
+	want := fmt.Sprintf(" %d %s %s %s %s _ %s anonymous ftp 0 * %s", seconds, from, record["bytes"], path, kind, tt.line[:3], tt.line[4:5])
 	if line[len(stamp):] != want {
 		t.Errorf("xferlog has %q, want %q after the time", line, want)
 	}
