@@ -32,7 +32,7 @@ var imports = []struct {
 
 	// The vocabulary, and the contract that every plugin passes on real sockets.
 	{"plugins", nil, nil},
-	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd", "internal/terms"}, nil},
+	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd", "internal/secrets", "internal/terms"}, nil},
 	{"internal/terms", []string{"plugins", "internal/certs", "internal/endpoint"}, nil},
 
 	// A service knows the vocabulary and its own parts. Two of them send and take files and limit

@@ -169,6 +169,16 @@ func (l *logs) own(path string) bool {
 		slices.ContainsFunc(l.order, func(a *accessFile) bool { return a.file.Owns(path) })
 }
 
+// below returns a log that is or may come to be at dir or below it, "" if there is none.
+func (l *logs) below(dir string) string {
+	for _, f := range l.files() {
+		if f.Below(dir) {
+			return f.Path()
+		}
+	}
+	return ""
+}
+
 // prepare makes the files ready for a process that gives up its rights, and begin tells them where they are when it has.
 func (l *logs) prepare(identity *daemon.Identity) error {
 	if identity == nil {

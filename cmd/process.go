@@ -203,6 +203,7 @@ func (r *runner) confine(identity *daemon.Identity) error {
 	if identity != nil {
 		r.log.Info("privileges dropped", "user", identity.Name, "uid", identity.UID, "gid", identity.GID)
 	}
+	r.jail = chroot
 	r.logs.begin(chroot)
 	return r.certs.Begin()
 }

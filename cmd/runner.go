@@ -17,6 +17,7 @@ import (
 	"github.com/gtwistd/gtwistd/internal/control"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/pool"
+	"github.com/gtwistd/gtwistd/internal/secrets"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -33,7 +34,8 @@ type runner struct {
 	pool      *pool.Pool
 	certs     *certs.Manager
 	hashing   *pool.Pool
-	passwords passwordFiles
+	secrets   secrets.List
+	jail      string // where --chroot leads, once it is the root
 	endpoints *endpoint.Set
 	services  []*service
 	addresses []net.Addr // of this host

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/gtwistd/gtwistd/internal/pool"
@@ -60,20 +59,15 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 			c, err := r.endpoints.ListenPacket(ctx, name, spec)
 			return c, terms.Usage(err)
 		},
-		TLS: func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return terms.TLS(r.certs, o) },
+		TLS: func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return r.tls(o) },
 		ListenTLS: func(ctx context.Context, spec string, c *tls.Config) (net.Listener, error) {
 			l, err := r.endpoints.ListenTLS(ctx, name, spec, c)
 			return l, terms.Usage(err)
 		},
 		AccessLog: r.accessLog(name),
 		Users:     r.users,
-		Private:   r.private,
+		Private:   r.private, PrivateBelow: r.privateBelow, PrivateFile: r.secrets.Is, Hide: r.secrets.Add,
 	}
-}
-
-// private is the Private function of all environments.
-func (r *runner) private(path string) bool {
-	return slices.Contains(r.ownFiles, path) || r.logs.own(path) || r.certs.Owns(path) || r.passwords.own(path)
 }
 
 // servicePool speaks the vocabulary of package plugins.

@@ -7,11 +7,10 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"sync"
 
 	"github.com/gtwistd/gtwistd/internal/htpasswd"
 	"github.com/gtwistd/gtwistd/internal/pool"
+	"github.com/gtwistd/gtwistd/internal/secrets"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -34,15 +33,15 @@ func (r *runner) users(path string) (plugins.Users, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.passwords.add(path)
-	return &userFile{File: file, path: path, files: &r.passwords, chrooted: r.opts.chroot != ""}, nil
+	r.secrets.Add(path)
+	return &userFile{File: file, path: path, secrets: &r.secrets, chrooted: r.opts.chroot != ""}, nil
 }
 
 // userFile is a password file that nobody hands out.
 type userFile struct {
 	*htpasswd.File
 	path     string
-	files    *passwordFiles
+	secrets  *secrets.List
 	chrooted bool
 }
 
@@ -55,32 +54,6 @@ func (u *userFile) Reload(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	u.files.add(u.path)
+	u.secrets.Add(u.path)
 	return nil
-}
-
-// passwordFiles are the files that users were read from, by their absolute paths, with symbolic links resolved and without.
-type passwordFiles struct {
-	mu    sync.Mutex
-	paths []string
-}
-
-func (p *passwordFiles) add(path string) {
-	paths := []string{path}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		paths = append(paths, real)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, path := range paths {
-		if !slices.Contains(p.paths, path) {
-			p.paths = append(p.paths, path)
-		}
-	}
-}
-
-func (p *passwordFiles) own(path string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Contains(p.paths, path)
 }

@@ -60,6 +60,32 @@ func TestUsersAreNotHandedOut(t *testing.T) {
 	}
 }
 
+// TestPrivateBelow says where the program's own files may be, also as seen from behind a chroot.
+func TestPrivateBelow(t *testing.T) {
+	r := testRunner()
+	r.ownFiles = []string{"/srv/run/gtwistd.pid"}
+	r.secrets.Add("/srv/etc/pw")
+	for path, want := range map[string]string{
+		"/": "/srv/etc/pw", "/srv/etc": "/srv/etc/pw", "/srv/etc/pw": "/srv/etc/pw", "/srv/run": "/srv/run/gtwistd.pid", "/etc": "", "/srv/pub": "",
+	} {
+		if got := r.privateBelow(path); got != want {
+			t.Errorf("privateBelow(%s) = %q, want %q", path, got, want)
+		}
+	}
+	r.jail = "/srv"
+	r.secrets.Add("/inside/pw")
+	for path, want := range map[string]bool{
+		"/etc": true, "/etc/pw": true, "/srv/etc/pw": true, "/srv/inside/pw": true, "/inside": true, "/pub": false, "/srv/pub": false,
+	} {
+		if got := r.privateBelow(path) != ""; got != want {
+			t.Errorf("chrooted, privateBelow(%s) = %v, want %v", path, got, want)
+		}
+		if filepath.Base(path) == "pw" && !r.private(path) {
+			t.Errorf("chrooted, private(%s) = false", path)
+		}
+	}
+}
+
 // TestUsersBehindChroot says what may be the matter with a file that was there.
 func TestUsersBehindChroot(t *testing.T) {
 	t.Chdir(t.TempDir())

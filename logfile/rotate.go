@@ -184,6 +184,13 @@ func (f *File) Owns(path string) bool {
 	return err == nil
 }
 
+// Below reports whether the live file and its rotated files lie in a directory, given by its absolute path without symbolic
+// links, or below it.
+func (f *File) Below(dir string) bool {
+	rest, ok := strings.CutPrefix(f.path, dir)
+	return ok && (rest == "" || os.IsPathSeparator(rest[0]) || os.IsPathSeparator(dir[len(dir)-1]))
+}
+
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

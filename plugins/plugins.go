@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -137,6 +138,17 @@ type Env struct {
 	// Private reports whether an absolute path, without symbolic links, is a file of the program itself: the pidfile, the
 	// control socket, a password file, a log or one of its rotated files. No service hands these out. Nil counts as never.
 	Private func(path string) bool
+	// PrivateBelow returns one of these files that lies at an absolute path, without symbolic links, or below it, or would if
+	// it were there; "" means that there is none, and that Private is false for all that is there. Links on the way to such
+	// files count, too: whoever moves one, or puts something in its place, decides what is read next. It is cheap. Nil counts
+	// as perhaps, unless Private is nil.
+	PrivateBelow func(path string) string
+	// PrivateFile reports whether a file, by whatever name it was found, is one that says who may do what: a password file, a
+	// key, or one that Hide was called for. It may make a blocking call. Nil counts as never.
+	PrivateFile func(info fs.FileInfo) bool
+	// Hide makes a file that the service reads one of the private files of all services. It is called again after each reload,
+	// as a link may lead elsewhere, and makes blocking calls. Nil counts as nothing to do.
+	Hide func(path string)
 }
 
 // TLSOptions are what a person may say about certificates. The zero value is a self-made one, kept in the state directory.

@@ -266,6 +266,28 @@ func (m *Manager) owns(path string) bool {
 	return (*m.private.Load())[path] || m.state.real != "" && within(m.state.real, path)
 }
 
+// Below returns a path that Owns reports, or would if it were there, at dir or below it; "" means that there is none. dir is
+// absolute, without symbolic links. It is cheap, too.
+func (m *Manager) Below(dir string) string {
+	found := m.below(dir)
+	if found == "" && m.rooted() {
+		found = m.below(filepath.Join(m.opts.Chroot, dir))
+	}
+	return found
+}
+
+func (m *Manager) below(dir string) string {
+	for key := range *m.private.Load() {
+		if within(dir, key) {
+			return key
+		}
+	}
+	if real := m.state.real; real != "" && (within(dir, real) || within(real, dir)) {
+		return real
+	}
+	return ""
+}
+
 // rooted reports whether Options.Chroot is the root.
 func (m *Manager) rooted() bool { return m.confined.Load() && m.opts.Chroot != "" }
 

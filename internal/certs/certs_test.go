@@ -270,6 +270,14 @@ func TestOwns(t *testing.T) {
 			t.Errorf("Owns(%q) = %v, want %v", path, got, want)
 		}
 	}
+	for path, want := range map[string]bool{
+		dir: true, filepath.Dir(dir): true, "/": true, dir + "/a.pem": true, dir + "/b.crt": false, dir + "/a": false,
+		state: true, state + "/acme": true, filepath.Dir(state): true, state + "-notes": false,
+	} {
+		if got := m.Below(path); (got != "") != want {
+			t.Errorf("Below(%q) = %q, want one: %v", path, got, want)
+		}
+	}
 }
 
 // FuzzFiles says that whatever is in a file, there is a configuration or one clear line.

@@ -2,6 +2,7 @@ package plugintest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/htpasswd"
+	"github.com/gtwistd/gtwistd/internal/secrets"
 	"github.com/gtwistd/gtwistd/internal/terms"
 	"github.com/gtwistd/gtwistd/plugins"
 )
@@ -29,8 +31,9 @@ type Host struct {
 	log, access buffer
 	occupy      int // which bind, from 1 on, meets an address in use; 0 is none
 
-	set   *endpoint.Set
-	certs *certs.Manager
+	set     *endpoint.Set
+	certs   *certs.Manager
+	secrets secrets.List
 
 	mu    sync.Mutex
 	addrs []net.Addr
@@ -56,7 +59,10 @@ func NewHost(t testing.TB, name string) *Host {
 		TLS:          func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return terms.TLS(h.certs, o) },
 		ListenTLS:    h.listenTLS,
 		AccessLog:    h.accessLog,
-		Private:      func(path string) bool { return h.certs.Owns(path) },
+		Private:      func(path string) bool { return h.certs.Owns(path) || h.secrets.Has(path) },
+		PrivateBelow: func(path string) string { return cmp.Or(h.secrets.Below(path), h.certs.Below(path)) },
+		PrivateFile:  h.secrets.Is,
+		Hide:         h.secrets.Add,
 		Users:        h.users,
 	}
 	h.certs = certs.New(certs.Options{StateDir: filepath.Join(t.TempDir(), "state"), Log: h.Env.Log})
@@ -115,6 +121,7 @@ func (h *Host) users(path string) (plugins.Users, error) {
 	if err != nil {
 		return nil, err // not a Users that is a nil *File
 	}
+	h.secrets.Add(path)
 	return users, nil
 }
 

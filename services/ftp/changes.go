@@ -9,6 +9,7 @@ import (
 
 // changed is the record of what was done to a file.
 func (f *files) changed(what, name string, err error, more ...any) error {
+	f.session.srv.shelf.forget() // also of what failed in the middle
 	if err == nil {
 		f.session.log.Info(what, append([]any{"user", f.user.name, "path", name}, more...)...)
 	}
@@ -18,7 +19,7 @@ func (f *files) changed(what, name string, err error, more ...any) error {
 // Mkdir implements afero.Fs. The umask decides on the mode.
 func (f *files) Mkdir(name string, _ fs.FileMode) error {
 	return f.changed("directory made", name, f.do(name, f.user.rights.MayMkdir(name), func(rel string) error {
-		if f.isPrivate(rel) {
+		if f.isPrivate(rel) || f.keeps(rel) {
 			return errName
 		}
 		if q := f.user.storage; q != nil {
@@ -52,8 +53,10 @@ func (f *files) Remove(name string) error {
 			return err
 		case info.IsDir():
 			return syscall.EISDIR
-		case f.isPrivate(rel), !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
+		case f.isPrivate(rel), f.session.srv.isSecret(info), !f.isShown(rel, info):
 			return notExist(rel)
+		case f.keeps(rel):
+			return errNoPermission
 		}
 		err = f.user.root.Remove(rel)
 		if err == nil {
@@ -61,6 +64,25 @@ func (f *files) Remove(name string) error {
 		}
 		return err
 	}))
+}
+
+// isShown says whether clients know of what has the name: a file, a directory, or a link to one that is below the root. info
+// is that of the link.
+func (f *files) isShown(rel string, info fs.FileInfo) bool {
+	if info.Mode()&fs.ModeSymlink != 0 {
+		_, err := f.stat(rel)
+		return err == nil
+	}
+	return info.Mode().IsRegular() || info.IsDir()
+}
+
+// isDirectory says the same of directories and links to them.
+func (f *files) isDirectory(rel string, info fs.FileInfo) bool {
+	if info.Mode()&fs.ModeSymlink != 0 {
+		found, err := f.stat(rel)
+		return err == nil && found.IsDir()
+	}
+	return info.IsDir()
 }
 
 // RemoveDir implements ftpserver.ClientDriverExtensionRemoveDir. What clients cannot see does not keep a directory.
@@ -74,6 +96,10 @@ func (f *files) RemoveDir(name string) error {
 			return err
 		case !info.IsDir():
 			return syscall.ENOTDIR
+		case f.isPrivate(rel):
+			return notExist(rel)
+		case f.keeps(rel):
+			return errNoPermission
 		}
 		err = f.user.root.Remove(rel)
 		if isAny(err, syscall.ENOTEMPTY, syscall.EEXIST) && f.removeParts(rel) {
@@ -105,10 +131,12 @@ func (f *files) Rename(from, to string) error {
 			return errNoPermission
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
-		case exists && info.IsDir():
+		case exists && f.isDirectory(rel, info):
 			return fs.ErrExist
-		case f.isPrivate(rel):
+		case f.isPrivate(rel), f.keeps(rel), exists && f.session.srv.isSecret(info):
 			return errName
+		case exists && !f.isShown(rel, info):
+			return errNoPermission // the client is not to know what is there
 		}
 		switch moved, err := f.stat(source); {
 		case err != nil:
@@ -116,7 +144,13 @@ func (f *files) Rename(from, to string) error {
 		case exists && moved.IsDir(): // rename(2) would say that the file is not a directory
 			return fs.ErrExist
 		}
-		if err = f.user.root.Rename(source, rel); err == nil && exists {
+		switch {
+		case f.keeps(source):
+			return errNoPermission
+		case !exists:
+			return renameNew(f.user.root, source, rel)
+		}
+		if err = f.user.root.Rename(source, rel); err == nil {
 			f.removed(info.Size())
 		}
 		return err
@@ -132,12 +166,16 @@ func (f *files) Chmod(name string, mode fs.FileMode) error {
 		if _, err := f.stat(rel); err != nil {
 			return err
 		}
+		if f.keeps(rel) || f.guarded() && f.keeps(f.resolve(rel)) {
+			return errNoPermission
+		}
 		return f.user.root.Chmod(rel, mode)
 	}), "mode", mode)
 }
 
 // Chtimes implements afero.Fs, for MFMT and SITE UTIME.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
+	defer f.session.srv.shelf.forget()
 	return f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
 		if _, err := f.stat(rel); err != nil {
 			return err

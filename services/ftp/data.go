@@ -175,8 +175,7 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	}
 	if len(p) == 0 {
 		if listing := d.session.takeListing(d.transfer); listing != nil {
-			d.gathered = listing
-			return 0, d.flush()
+			return 0, d.list(listing)
 		}
 	}
 	d.gathered = append(d.gathered, p...)
@@ -199,8 +198,14 @@ func (d *dataConn) flush() error {
 	if d.err != nil || len(d.gathered) == 0 {
 		return d.err
 	}
-	n, err := d.stream.Write(d.gathered)
+	err := d.deliver(d.gathered)
 	d.gathered = d.gathered[:0]
+	return err
+}
+
+// deliver sends bytes, which stay the caller's.
+func (d *dataConn) deliver(p []byte) error {
+	n, err := d.stream.Write(p)
 	if err == nil {
 		err = d.account(false, int64(n))
 	}

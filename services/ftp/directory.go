@@ -1,14 +1,9 @@
 package ftp
 
 import (
-	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -27,7 +22,7 @@ func entryOf(name string, info fs.FileInfo) *entry {
 	if name == "." {
 		name = "/"
 	}
-	return &entry{strings.ReplaceAll(name, "\n", "\x00"), info.Size(), info.Mode() & (fs.ModeDir | fs.ModePerm), info.ModTime().UTC()}
+	return &entry{shownName(name), info.Size(), info.Mode() & (fs.ModeDir | fs.ModePerm), info.ModTime().UTC()}
 }
 
 // Name implements fs.FileInfo.
@@ -51,86 +46,36 @@ func (e *entry) Sys() any { return nil }
 // batch is how many names are read with one slot of the pool.
 const batch = 1024
 
-// ReadDir implements ftpserver.ClientDriverExtensionFileList: sorted by name, links as what they lead to.
+var errStat = &refusal{450, "too many entries for STAT, LIST shows them"}
+
+// ReadDir implements ftpserver.ClientDriverExtensionFileList: sorted by name, links as what they lead to. What goes over a data
+// connection is not in the list, but waits for it.
 func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
-	verb, pattern := f.session.running(), ""
-	var dir *os.File
-	var rel string
+	verb := f.session.running()
+	list := []os.FileInfo{}
 	may := f.user.rights.MayList(name) || isPattern(verb, name) && f.user.rights.MayList(path.Dir(name))
-	err := f.do(name, may, func(at string) error {
-		info, err := f.stat(at)
-		if errors.Is(err, fs.ErrNotExist) && isPattern(verb, at) {
-			at, pattern = path.Dir(at), path.Base(at)
-			info, err = f.stat(at)
+	err := f.do(name, may, func(rel string) error {
+		l, err := f.openListing(rel, "", verb)
+		if err != nil && isPattern(verb, rel) && isAny(err, fs.ErrNotExist, syscall.ENOTDIR) {
+			dir := path.Dir(rel)
+			f.session.context.SetListPath(path.Join("/", dir))
+			l, err = f.openListing(dir, path.Base(rel), verb)
 		}
-		if err == nil && !info.IsDir() {
-			err = syscall.ENOTDIR
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			dir, err = f.user.root.Open(at)
+		if f.session.stash(l) {
+			return nil
 		}
-		rel = at
+		defer l.close()
+		found, err := l.entries()
+		for _, e := range found {
+			list = append(list, e)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	if pattern != "" {
-		f.session.context.SetListPath(path.Join("/", rel))
-	}
-	list := []os.FileInfo{}
-	at := filepath.Join(f.user.path, filepath.FromSlash(rel)) + string(filepath.Separator)
-	for more := true; more; {
-		err := f.do(name, may, func(string) error {
-			found, err := dir.ReadDir(batch)
-			more = err == nil && len(found) > 0
-			if err != nil && err != io.EOF {
-				return err
-			}
-			for _, d := range found {
-				if e := f.entry(rel, at, d, pattern); e != nil {
-					list = append(list, e)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(list, func(a, b os.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
-	if f.session.stash(list) {
-		return nil, nil
-	}
 	return list, nil
-}
-
-// entry returns nil for what is not shown. The directory is dir below the root, and at in the file system. It makes blocking
-// calls.
-func (f *files) entry(dir, at string, d fs.DirEntry, pattern string) *entry {
-	name := d.Name()
-	if isPart(name) {
-		return nil
-	}
-	if pattern != "" {
-		if ok, err := path.Match(pattern, name); err != nil || !ok {
-			return nil
-		}
-	}
-	info, err := d.Info()
-	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		rel := path.Join(dir, name)
-		info, err = f.user.root.Stat(rel)
-		if err == nil && f.isPrivate(rel) {
-			return nil
-		}
-	}
-	switch {
-	case err != nil, !info.IsDir() && !info.Mode().IsRegular():
-		return nil
-	case f.session.srv.private(at + name):
-		return nil
-	}
-	return entryOf(name, info)
 }

@@ -26,6 +26,8 @@ func (f *files) open(rel string) (*os.File, fs.FileInfo, error) {
 	}
 	if info, err = file.Stat(); err == nil && !info.Mode().IsRegular() {
 		err = errSpecial
+	} else if err == nil && f.session.srv.isSecret(info) {
+		err = notExist(rel) // it took the place of what stat saw
 	}
 	if err != nil {
 		_ = file.Close()

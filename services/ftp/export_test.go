@@ -87,3 +87,28 @@ func AgePublicIPs(service plugins.Service) {
 		rule.mu.Unlock()
 	}
 }
+
+// RenameNew is renameNew.
+var RenameNew = renameNew
+
+// PluginWithRoom is the plugin with another bound of what listings keep of names, in bytes.
+func PluginWithRoom(most int64) plugins.Plugin {
+	p := Plugin()
+	p.New = func() plugins.Maker {
+		o := newOptions()
+		o.names = most
+		return o
+	}
+	return p
+}
+
+// PluginWithShelf is the plugin that keeps listings also of directories that have just changed.
+func PluginWithShelf() plugins.Plugin {
+	p := Plugin()
+	p.New = func() plugins.Maker {
+		o := newOptions()
+		o.settle = -time.Hour
+		return o
+	}
+	return p
+}

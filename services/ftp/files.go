@@ -108,28 +108,13 @@ func (f *files) local(name string) (string, error) {
 
 func notExist(rel string) error { return &fs.PathError{Op: "open", Path: rel, Err: fs.ErrNotExist} }
 
-// isPrivate says whether a path leads to a file of the program, also by way of links. It makes blocking calls.
-func (f *files) isPrivate(rel string) bool {
-	private := f.session.srv.private
-	plain := filepath.Join(f.user.path, filepath.FromSlash(rel))
-	if private(plain) {
-		return true
-	}
-	resolved, err := filepath.EvalSymlinks(plain)
-	if err != nil { // not there, or only before --chroot
-		resolved, err = filepath.EvalSymlinks(filepath.Dir(plain))
-		resolved = filepath.Join(resolved, filepath.Base(plain))
-	}
-	return err == nil && private(resolved)
-}
-
 // stat returns what a path leads to. It makes blocking calls.
 func (f *files) stat(rel string) (fs.FileInfo, error) {
 	info, err := f.user.root.Stat(rel)
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.IsDir() && !info.Mode().IsRegular(), f.isPrivate(rel):
+	case !info.IsDir() && !info.Mode().IsRegular(), f.isPrivate(rel), f.session.srv.isSecret(info):
 		return nil, notExist(rel)
 	}
 	return info, nil

@@ -90,6 +90,8 @@ type options struct {
 
 	tls    tlsOptions
 	limits limits
+	names  int64         // see maxNames
+	settle time.Duration // see settleTime
 
 	xferlog plugins.Path
 }
@@ -106,6 +108,8 @@ func newOptions() *options {
 		anonymous:     anonymousOn,
 		anonymousName: anonymousName,
 		tls:           tlsOptions{reuse: reuseOff},
+		names:         maxNames,
+		settle:        settleTime,
 		limits: limits{
 			maxClients: defaultMaxClients,
 			maxPerIP:   defaultMaxPerIP,
@@ -323,9 +327,8 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 		return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
 	}
 	if o.users.Given != "" {
-		if s.secret, err = filepath.EvalSymlinks(o.users.Abs()); err != nil {
-			return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
-		}
+		s.usersFile = o.users.Abs()
+		s.hide()
 	}
 	if err := s.checkBook(ctx, s.book); err != nil {
 		return fmt.Errorf("--users %q: %w", o.users.Given, err)

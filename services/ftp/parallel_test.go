@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	crowd    = 30 // sessions at once
+	sessions = 30 // sessions at once
 	errands  = 20 // of each
-	crowded  = "large"
+	heavy    = "large"
 	together = "together" // all store it
 )
 
@@ -42,12 +42,12 @@ type member struct {
 func TestManySessions(t *testing.T) {
 	before, open := goleak.IgnoreCurrent(), openFiles(t)
 	dir := t.TempDir()
-	sparse(t, dir, crowded)
+	sparse(t, dir, heavy)
 	want := map[string]string{}
 	t.Run("sessions", func(t *testing.T) {
 		srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--writable", "--tls", "allow")
 		var members []*member
-		for i := range crowd {
+		for i := range sessions {
 			m := &member{
 				traveller: travel(t, srv, way{private: i%3 == 0, active: i%2 == 0}), random: rand.New(rand.NewPCG(1, uint64(i))),
 				home: fmt.Sprintf("/m%02d", i), files: map[string]string{}, dirs: map[string]bool{},
@@ -66,7 +66,7 @@ func TestManySessions(t *testing.T) {
 	})
 	got := map[string]string{}
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".gtwistd-") || d.Name() == crowded {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".gtwistd-") || d.Name() == heavy {
 			return err
 		}
 		content, err := os.ReadFile(name)
@@ -224,7 +224,7 @@ func (m *member) list() {
 // giveUp breaks a transfer off, in one way or another. What was there stays.
 func (m *member) giveUp(name string) {
 	upload := m.random.IntN(2) == 0
-	line := "RETR /" + crowded
+	line := "RETR /" + heavy
 	if upload {
 		line = "STOR " + name
 	}

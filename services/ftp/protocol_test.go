@@ -236,6 +236,17 @@ func TestOutside(t *testing.T) {
 	}
 	c.do("RNFR a.txt", "350")
 	c.do("RNTO outdir/a", "55")
+	for _, name := range []string{"out", "outdir", "broken", "loop"} { // they are not there
+		c.do("DELE "+name, "550")
+		c.do("RNFR "+name, "550")
+		c.do("RNFR a.txt", "350")
+		c.do("RNTO "+name, "550")
+		if _, err := os.Readlink(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	c.do("RNFR a.txt", "350")
+	c.do("RNTO indir", "550 /indir: it exists.")
 	c.do("DELE in", "250")
 	c.do("SIZE a.txt", "213 1")
 	c.do("DELE sub", "550 /sub: it is a directory.")
@@ -250,6 +261,7 @@ func TestPrivate(t *testing.T) {
 	}
 	host := plugintest.NewHost(t, "ftp")
 	host.Env.Private = func(path string) bool { return filepath.Base(path) == "users" }
+	host.Env.PrivateBelow = nil
 	srv := start(t, host, "--listen", anyPort, "--root", dir, "--writable")
 	c := dial(t, srv)
 	c.want("220")

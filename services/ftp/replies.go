@@ -63,7 +63,7 @@ type transfer struct {
 	err    error
 	least  int64 // how many bytes must come, as ALLO said
 
-	listing []byte // what LIST or MLSD sends
+	listing *listing // what LIST, NLST or MLSD sends; nil once somebody does
 }
 
 // fail keeps the first error. Called with the session's mu.
@@ -107,6 +107,10 @@ func (c *session) beginTransfer(verb, param string) {
 // Called with mu.
 func (c *session) endTransfer(t *transfer) {
 	c.transfer = nil
+	if t.listing != nil { // nobody came for it
+		t.listing.close()
+		t.listing = nil
+	}
 	close(t.done)
 	c.srv.transfers.Add(-1)
 	if t.late = t.open; !t.late {

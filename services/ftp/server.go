@@ -58,11 +58,11 @@ type server struct {
 	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, one of accounts, or what went wrong.
 	gate func(context.Context, attempt) (*user, error)
 
-	roots   roots
-	dir     string         // of users for whom the users file has none, as the book calls it
-	secret  string         // the users file, links resolved; empty if there is none
-	tls     *plugins.TLS   // nil without
-	xferlog io.WriteCloser // nil without
+	roots     roots
+	dir       string         // of users for whom the users file has none, as the book calls it
+	usersFile string         // absolute; empty if there is none
+	tls       *plugins.TLS   // nil without
+	xferlog   io.WriteCloser // nil without
 
 	listeners []net.Listener
 	inbox     chan net.Conn // sessions on their way to the library
@@ -76,6 +76,8 @@ type server struct {
 
 	ids       atomic.Uint64
 	transfers atomic.Int64
+	shelf     *shelf
+	names     shared // by listings
 	buffers   buffers
 
 	stopping atomic.Bool
@@ -105,6 +107,7 @@ func newServer(env *plugins.Env, o *options) *server {
 		writable: o.writable, anonymous: o.anonymous == anonymousOn, anonymousName: o.anonymousName,
 		guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), deaf: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
+		names: shared{most: o.names}, shelf: newShelf(o.settle),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
 	s.gate = s.login
@@ -149,6 +152,8 @@ func (s *server) Serve(ctx context.Context) error {
 	for _, l := range s.listeners {
 		accepting.Go(func() { stop(s.acceptFrom(l)) })
 	}
+
+	s.warnOfPrivate(ctx)
 
 	<-serving.Done()
 	failed := ctx.Err() == nil
@@ -296,7 +301,7 @@ func (s *server) Reload(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("--auth: %w", err))
 		}
 	}
-	if err := s.env.Pool.Do(ctx, func() error { return s.book.Reload(ctx) }); err != nil {
+	if err := s.env.Pool.Do(ctx, func() error { s.hide(); return s.book.Reload(ctx) }); err != nil {
 		errs = append(errs, fmt.Errorf("--users: %w", err))
 	}
 	s.reopen(ctx)
@@ -368,11 +373,6 @@ func describe(a accounts.Account) string {
 		return "reads"
 	}
 	return a.Permissions.String()
-}
-
-// private says whether an absolute path, links resolved, is one of the program's own files.
-func (s *server) private(path string) bool {
-	return s.secret != "" && path == s.secret || s.env.Private != nil && s.env.Private(path)
 }
 
 // inlet is the listener that the library sees.

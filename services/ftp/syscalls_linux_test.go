@@ -132,9 +132,16 @@ func TestSpecialFiles(t *testing.T) {
 		t.Errorf("NLST = %q", got)
 	}
 	_ = c.pasv()
-	for _, line := range []string{"RETR fifo", "SIZE fifo", "STOR fifo", "APPE fifo", "DELE fifo", "RETR sock", "STOR sock"} {
+	for _, line := range []string{"RETR fifo", "SIZE fifo", "STOR fifo", "APPE fifo", "DELE fifo", "RNFR fifo", "RMD fifo", "RETR sock", "STOR sock", "DELE sock"} {
 		if got := c.do(line, "550"); strings.Contains(got, "regular") {
 			t.Errorf("%s: %q tells what is there", line, got)
+		}
+	}
+	for _, name := range []string{"fifo", "sock"} {
+		c.do("RNFR a.txt", "350")
+		c.do("RNTO "+name, "550 /"+name+": permission denied.")
+		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || info.Mode().IsRegular() {
+			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}
 }

@@ -73,6 +73,7 @@ type upload struct {
 
 // openUpload makes blocking calls only, for the pool.
 func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error) {
+	defer f.session.srv.shelf.forget()
 	u := &upload{files: f, session: f.session, transfer: f.session.current(), rel: rel}
 	info, err := f.user.root.Stat(rel)
 	if err != nil {
@@ -87,7 +88,7 @@ func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error)
 		return nil, syscall.EISDIR
 	case info != nil && !info.Mode().IsRegular():
 		return nil, errNoPermission // the client is not to know what is there
-	case f.isPrivate(rel):
+	case f.isPrivate(rel), f.keeps(rel), info != nil && f.session.srv.isSecret(info):
 		return nil, errName
 	case f.session.srv.direct || info != nil && (more || offset > 0 && offset == info.Size()):
 		err = u.openInPlace(info, more, offset)
@@ -324,6 +325,7 @@ func (u *upload) TransferError(err error) {
 // Close implements io.Closer: all is there, unless TransferError was called or the session knows better.
 func (u *upload) Close() error {
 	defer u.session.fileClosed(u.transfer)
+	defer u.session.srv.shelf.forget()
 	if u.err == nil {
 		u.err = u.session.interrupted(u.transfer)
 	}

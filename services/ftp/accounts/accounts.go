@@ -254,6 +254,16 @@ func (b *Book) FixedRoots() []string {
 	return roots
 }
 
+// WritableRoots are those of Roots that are written to, by somebody who may log in, and that of users whom the file does not
+// name.
+func (b *Book) WritableRoots() []string {
+	roots := b.roots((*Account).MayChange)
+	if a := b.opts.Users; b.file.Load().defaults == nil && a.MayChange() && a.Root != "" && !slices.Contains(roots, a.Root) {
+		roots = append(roots, a.Root)
+	}
+	return roots
+}
+
 func (b *Book) roots(wanted func(*Account) bool) (roots []string) {
 	for _, name := range append([]string{""}, b.file.Load().names()...) {
 		a := b.account(name)

@@ -49,6 +49,9 @@ type Config struct {
 	// Private reports whether an absolute path is kept from clients as a hidden name is; nil means that none is. A single
 	// file is served all the same.
 	Private func(path string) bool
+	// PrivateBelow returns such a path that is, or would be if it were there, at an absolute path or below it, or a link on the
+	// way to one: no upload takes its place. "" means that there is none. Nil counts as never.
+	PrivateBelow func(path string) string
 	// Pool runs the file calls that may block.
 	Pool plugins.Pool
 	// Log gets what the server's owner must know: disk errors, too many open files.
@@ -109,6 +112,7 @@ func (c *Config) openTree() (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.below = c.PrivateBelow
 	t.hot = newHotCache(int64(c.Options.Memory), time.Now)
 	if t.hot != nil {
 		t.shelf = newShelf()

@@ -16,12 +16,13 @@ import (
 // tree is the opened directory that is served, or the directory of the one file that is.
 type tree struct {
 	root    *os.Root
-	path    string                 // absolute, links resolved
-	file    string                 // the only file served, as a name below root; "" means all
-	name    string                 // what that file was called on the command line
-	private func(path string) bool // of absolute paths; may be nil
-	hot     *hotCache              // nil means that nothing is kept in memory
-	shelf   *shelf                 // nil likewise
+	path    string                   // absolute, links resolved
+	file    string                   // the only file served, as a name below root; "" means all
+	name    string                   // what that file was called on the command line
+	private func(path string) bool   // of absolute paths; may be nil
+	below   func(path string) string // what is private there; may be nil
+	hot     *hotCache                // nil means that nothing is kept in memory
+	shelf   *shelf                   // nil likewise
 }
 
 // pathError says why a path cannot be served, in words that follow the path.

@@ -336,7 +336,7 @@ func (t *tree) uploadDir(u *upload) (*os.Root, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.private(filepath.Join(dir, u.name)) {
+		if file := filepath.Join(dir, u.name); t.private(file) || t.below != nil && t.below(file) != "" {
 			return nil, errName
 		}
 	}

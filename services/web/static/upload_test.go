@@ -188,6 +188,33 @@ func TestPut(t *testing.T) {
 	}
 }
 
+// TestUploadOnTheWay says that no upload takes the place of what leads to a private file, or did.
+func TestUploadOnTheWay(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(tree(t, map[string]string{"releases/1/users": "u"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	symlink(t, "releases/1", filepath.Join(dir, "current"))
+	ways := []string{filepath.Join(dir, "current"), filepath.Join(dir, "gone")}
+	addr := uploading(t, static.Config{
+		Path: dir, Options: static.Options{UploadOverwrite: true}, Private: func(string) bool { return false },
+		PrivateBelow: func(path string) string {
+			if slices.Contains(ways, path) {
+				return path
+			}
+			return ""
+		},
+	})
+	for path, want := range map[string]int{"/current": 403, "/gone": 403, "/other": 201} {
+		if res := put(t, addr, path, "x"); res.StatusCode != want {
+			t.Errorf("PUT %s = %d %q, want %d", path, res.StatusCode, res.body, want)
+		}
+	}
+	if target, err := os.Readlink(ways[0]); target != "releases/1" || err != nil {
+		t.Errorf("current leads to %q, %v", target, err)
+	}
+}
+
 func TestUploadMethods(t *testing.T) {
 	dir := tree(t, map[string]string{"a.txt": "a"})
 	addr := uploading(t, static.Config{Path: dir})

@@ -1,0 +1,123 @@
+package ftp
+
+import (
+	"encoding/binary"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// folder is an open directory. Package os would make an object, and a time of two words, of each entry. It is not safe for
+// concurrent use; all methods make blocking calls.
+type folder struct {
+	file *os.File
+	fd   int
+	buf  []byte
+	info unix.Stat_t
+}
+
+// openFolder opens nothing but directories; the caller closes it.
+func openFolder(root *os.Root, rel string) (*folder, error) {
+	file, err := root.OpenFile(rel, unix.O_DIRECTORY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{file: file, fd: int(file.Fd())}, nil
+}
+
+func (f *folder) close() { _ = f.file.Close() } // it was only read from
+
+// stamp tells whether the directory has changed.
+func (f *folder) stamp() stamp {
+	if err := unix.Fstat(f.fd, &f.info); err != nil {
+		return stamp{}
+	}
+	return stamp{uint64(f.info.Dev), f.info.Ino, unix.TimespecToNsec(f.info.Mtim), unix.TimespecToNsec(f.info.Ctim)}
+}
+
+// next adds items to a list, none at the end of the directory, and returns how many bytes they keep.
+func (f *folder) next(list []item) ([]item, int, error) {
+	if f.buf == nil {
+		f.buf = make([]byte, folderBuffer/8) // most directories are small
+	}
+	n, err := unix.ReadDirent(f.fd, f.buf)
+	for err == unix.EINTR {
+		n, err = unix.ReadDirent(f.fd, f.buf)
+	}
+	if err != nil {
+		return list, 0, os.NewSyscallError("getdents64", err)
+	}
+	list = appendDirents(list, string(f.buf[:n]))
+	switch {
+	case n == 0:
+		f.buf = nil
+	case n > len(f.buf)/2:
+		f.buf = make([]byte, folderBuffer)
+	}
+	return list, n, nil
+}
+
+// appendDirents adds the entries of a buffer of getdents64(2), whose memory they share.
+func appendDirents(list []item, b string) []item {
+	const head = 8 + 8 + 2 + 1 // d_ino, d_off, d_reclen, d_type
+	for len(b) > head {
+		size := int(binary.NativeEndian.Uint16([]byte(b[16:18])))
+		if size <= head || size > len(b) {
+			break // of no kernel
+		}
+		name := b[head:size]
+		if end := indexNUL(name); end >= 0 {
+			name = name[:end]
+		}
+		if name != "." && name != ".." {
+			list = append(list, item{name: name, kind: direntKind(b[18])})
+		}
+		b = b[size:]
+	}
+	return list
+}
+
+func indexNUL(s string) int {
+	for i := range len(s) {
+		if s[i] == 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+func direntKind(b byte) kind {
+	switch b {
+	case unix.DT_REG:
+		return kindFile
+	case unix.DT_DIR:
+		return kindDir
+	case unix.DT_LNK:
+		return kindLink
+	case unix.DT_UNKNOWN:
+		return kindUnknown
+	}
+	return kindOther
+}
+
+// lstat describes an entry, a link itself.
+func (f *folder) lstat(name string) (facts, error) {
+	st := &f.info
+	err := unix.Fstatat(f.fd, name, st, unix.AT_SYMLINK_NOFOLLOW)
+	for err == unix.EINTR {
+		err = unix.Fstatat(f.fd, name, st, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
+		return facts{}, err
+	}
+	found := facts{kindOther, uint16(st.Mode & 0o777), st.Size, int64(st.Mtim.Sec)}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		found.kind = kindFile
+	case unix.S_IFDIR:
+		found.kind = kindDir
+	case unix.S_IFLNK:
+		found.kind = kindLink
+	}
+	return found, nil
+}

@@ -1,0 +1,97 @@
+package ftp
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// shelfTime is how long a rendered listing may be sent again, as long as its directory looks the same, and settleTime how
+	// long the directory must not have changed before: some file systems tell only seconds apart, some two.
+	shelfTime  = time.Second
+	settleTime = 3 * time.Second
+
+	// maxShelf is how many bytes of listings are kept together, mostShelved of one. Directories with fewer than minShelved
+	// entries are read each time.
+	maxShelf    = 16 << 20
+	mostShelved = 4 << 20
+	minShelved  = 1000
+)
+
+// shelf keeps rendered listings of large directories for a moment, so that one that many ask for is not read for each of them.
+// What is done by way of this server empties it, so that only sizes and times that other programs change may be old, and not
+// older than shelfTime. It is safe for concurrent use.
+type shelf struct {
+	room   shared
+	settle time.Duration // settleTime
+
+	mu      sync.Mutex
+	changes int // how often the shelf was emptied
+	kept    map[place]*shelved
+}
+
+// place is a directory as some users see it, rendered for a command.
+type place struct{ root, rel, verb string }
+
+// stamp is what changes with a directory. The zero value is of none.
+type stamp struct {
+	dev, ino          uint64
+	modified, changed int64 // the times of its last change and of its inode's, in nanoseconds since 1970
+}
+
+// shelved is a rendered listing. Nobody changes it.
+type shelved struct {
+	text  []byte
+	stamp stamp
+	began time.Time
+}
+
+func newShelf(settle time.Duration) *shelf {
+	return &shelf{room: shared{most: maxShelf}, settle: settle, kept: map[place]*shelved{}}
+}
+
+// get returns a listing, nil if there is none or another one is to be made, and the number of changes before that.
+func (s *shelf) get(at place, of stamp, now time.Time) ([]byte, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d := s.kept[at]; d != nil && d.stamp == of && now.Sub(d.began) < shelfTime {
+		return d.text, s.changes
+	}
+	return nil, s.changes
+}
+
+// put keeps a listing, which was begun after that many changes. What its text takes was taken of room, and is given back here.
+func (s *shelf) put(at place, d *shelved, changes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := shelfTime - time.Since(d.began)
+	if changes != s.changes || left <= 0 {
+		s.room.give(int64(cap(d.text)))
+		return
+	}
+	s.remove(at, s.kept[at])
+	s.kept[at] = d
+	time.AfterFunc(left, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.remove(at, d)
+	})
+}
+
+// remove takes a listing away if it is still the one that is kept. Called with mu.
+func (s *shelf) remove(at place, d *shelved) {
+	if d != nil && s.kept[at] == d {
+		delete(s.kept, at)
+		s.room.give(int64(cap(d.text)))
+	}
+}
+
+// forget empties the shelf: something has changed.
+func (s *shelf) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	for at, d := range s.kept {
+		s.remove(at, d)
+	}
+}
