@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -11,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -76,8 +79,8 @@ func letIn(t *testing.T, dir string) {
 }
 
 func setUp(env *testscript.Env) error {
-	for i, name := range []string{"PORT", "PORT2", "PORT3"} {
-		port, err := freePort(i)
+	for _, name := range []string{"PORT", "PORT2", "PORT3"} {
+		port, err := freePort()
 		if err != nil {
 			return err
 		}
@@ -92,14 +95,23 @@ func setUp(env *testscript.Env) error {
 	return nil
 }
 
-func freePort(int) (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// ports are those that freePort has given away.
+var ports sync.Map
+
+// freePort is a port below those that the system gives to clients and to listeners of port 0, so that nobody else gets it
+// before the script does.
+func freePort() (string, error) {
+	const first, end = 10000, 30000
+	for range end - first {
+		port := first + rand.IntN(end-first)
+		if _, taken := ports.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			return fmt.Sprint(port), l.Close()
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	return "", errors.New("no port is free")
 }
 
 // lowPort is a port that only root can bind, "" if none is free.

@@ -44,7 +44,7 @@ func TestReadmeCommands(t *testing.T) {
 
 // runServer runs a command line with --port, which it replaces, until it answers, and stops it.
 func runServer(t *testing.T, command []string) {
-	port, err := freePort(0)
+	port, err := freePort()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -38,27 +39,19 @@ func TestLimits(t *testing.T) {
 	third := dial(t, srv.Addrs()[0])
 	third.want("421 Too many connections from 127.0.0.1, 2 at most.")
 	third.gone()
-	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-	for _, want := range []string{"220", "421 Too many clients, 3 at most; try again later."} {
-		conn, err := other.Dial("tcp", srv.Addrs()[0].String())
-		if err != nil {
-			t.Skipf("this system has no second loopback address: %v", err)
-		}
-		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(time.Minute))
-		line := make([]byte, len(want))
-		if _, err := io.ReadFull(conn, line); string(line) != want {
-			t.Errorf("from another address: %q, %v, want %q", line, err, want)
-		}
+	other := anonymousFrom(t, "127.0.0.2", srv.Addrs()[0])
+	fourth := connectFrom(t, "127.0.0.2", srv.Addrs()[0].String())
+	if got, err := io.ReadAll(fourth); string(got) != "421 Too many clients, 3 at most; try again later.\r\n" || err != nil {
+		t.Errorf("from another address: %q, %v", got, err)
 	}
-	one.do("QUIT", "221")
-	one.gone()
-	two.do("NOOP", "200")
-	for { // the place is free as soon as the server has done with it
-		c := dial(t, srv.Addrs()[0])
-		if strings.HasPrefix(c.answer(), "220") {
-			break
-		}
+	for _, c := range []*raw{one, two, other} {
+		c.do("NOOP", "200")
+		c.do("QUIT", "221")
+		c.gone()
+	}
+	ftp.AwaitNoSessions(srv.Service)
+	for range 2 { // their places are free
+		_ = anonymous(t, srv)
 	}
 }
 
@@ -82,13 +75,13 @@ func TestNoLogin(t *testing.T) {
 func TestLongTransfer(t *testing.T) {
 	dir := t.TempDir()
 	sparse(t, dir, "large")
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--idle-timeout", "50ms")
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--idle-timeout", "300ms")
 	c := anonymous(t, srv)
 	data := c.pasv()
 	c.send("RETR large\r\nNOOP")
 	c.want("150")
-	passed := time.NewTimer(200 * time.Millisecond)
-	<-passed.C
+	idle := anonymous(t, srv) // is idle from later on, and for too long
+	idle.want("421 No command for 300ms.")
 	if n, err := io.Copy(io.Discard, data); n != large || err != nil {
 		t.Errorf("RETR = %d bytes, %v", n, err)
 	}
@@ -118,16 +111,30 @@ func TestStalled(t *testing.T) {
 func TestSlowIsNotStalled(t *testing.T) {
 	dir := t.TempDir()
 	sparse(t, dir, "large")
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--stall-timeout", "200ms")
-	c := anonymous(t, srv)
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--stall-timeout", "500ms")
+	c, other := anonymous(t, srv), anonymous(t, srv)
 	data := c.pasv()
 	c.do("RETR large", "150")
+	_ = other.pasv()
+	other.do("RETR large", "150") // stalls: its end says that the time has passed
+	stalled := make(chan string, 1)
+	go func() {
+		line, _ := other.r.ReadString('\n')
+		stalled <- line
+	}()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	total := int64(0)
-	for range 15 {
-		<-tick.C
-		n, err := io.CopyN(io.Discard, data, 2<<20)
+	for over := false; !over; {
+		select {
+		case line := <-stalled:
+			if over = true; !strings.HasPrefix(line, "426 Nothing moved") {
+				t.Errorf("the other: %q", line)
+			}
+			continue
+		case <-tick.C:
+		}
+		n, err := io.CopyN(io.Discard, data, 512<<10)
 		total += n
 		if err != nil {
 			t.Fatalf("after %d bytes: %v", total, err)
@@ -173,16 +180,17 @@ func TestAbort(t *testing.T) {
 // TestBrokenUpload resets the connection, and goes on with what has come.
 func TestBrokenUpload(t *testing.T) {
 	dir := t.TempDir()
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--writable")
-	c := anonymous(t, srv)
 	const half = 300_000
+	meter := newMeter(t)
+	srv := plugintest.Start(t, ftp.Watched(meter.moved), "--listen", anyPort, "--root", dir, "--writable")
+	c := anonymous(t, srv)
 	for _, resume := range []string{"REST", "APPE"} {
 		data := c.pasv()
 		c.do("STOR new", "150")
 		if _, err := data.Write(bytes.Repeat([]byte("a"), half)); err != nil {
 			t.Fatal(err)
 		}
-		awaitPart(t, filepath.Join(dir, ".gtwistd-new.part"), 1)
+		arrived := meter.await()
 		_ = data.SetLinger(0)
 		_ = data.Close()
 		c.want("426 Data connection lost, transfer aborted.")
@@ -193,14 +201,19 @@ func TestBrokenUpload(t *testing.T) {
 			t.Errorf("NLST = %q", names)
 		}
 		size := strings.TrimPrefix(c.do("SIZE new", "213"), "213 ")
+		n, err := strconv.Atoi(size)
+		if err != nil || n < arrived || n > half {
+			t.Errorf("SIZE = %s of what was broken off, want from %d to %d", size, arrived, half)
+		}
 		if resume == "REST" {
 			c.do("REST "+size, "350")
 			c.put("STOR new", "the rest")
 		} else {
 			c.put("APPE new", "the rest")
 		}
+		meter.await()
 		got, err := os.ReadFile(filepath.Join(dir, "new"))
-		if err != nil || strings.TrimLeft(string(got), "a") != "the rest" || !strings.HasPrefix(string(got), "aaa") {
+		if err != nil || string(got) != strings.Repeat("a", n)+"the rest" {
 			t.Errorf("%s: %d bytes, %v", resume, len(got), err)
 		}
 		c.do("DELE new", "250")
@@ -209,7 +222,7 @@ func TestBrokenUpload(t *testing.T) {
 	data := c.pasv()
 	c.do("STOR new", "150")
 	_, _ = data.Write(bytes.Repeat([]byte("a"), half))
-	awaitPart(t, filepath.Join(dir, ".gtwistd-new.part"), 1)
+	meter.await()
 	c.do("ABOR", "426")
 	c.want("226")
 	fresh := anonymous(t, srv)
@@ -222,15 +235,37 @@ func TestBrokenUpload(t *testing.T) {
 	}
 }
 
-// awaitPart waits until a file has at least n bytes.
-func awaitPart(t *testing.T, path string, n int64) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if info, err := os.Stat(path); err == nil && info.Size() >= n {
-			return
-		}
+// meter hears how far transfers are.
+type meter struct {
+	t      testing.TB
+	pieces chan int
+}
+
+func newMeter(t testing.TB) *meter { return &meter{t, make(chan int, 10_000)} }
+
+func (m *meter) moved(_ bool, n int) {
+	if n > 0 {
+		m.pieces <- n
 	}
-	t.Fatalf("%s does not grow", path)
+}
+
+// await waits for a piece, and returns how many bytes it has.
+func (m *meter) await() int {
+	m.t.Helper()
+	select {
+	case n := <-m.pieces:
+		return n
+	case <-time.After(time.Minute):
+		m.t.Fatal("nothing moves")
+		return 0
+	}
+}
+
+// forget the pieces of transfers that have ended.
+func (m *meter) forget() {
+	for len(m.pieces) > 0 {
+		<-m.pieces
+	}
 }
 
 func TestTwoUploadsOfOneName(t *testing.T) {
@@ -253,7 +288,8 @@ func TestTwoUploadsOfOneName(t *testing.T) {
 
 func TestDirectUpload(t *testing.T) {
 	dir := directory(t, map[string]string{"f": "old content"})
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--writable", "--upload", "direct")
+	meter := newMeter(t)
+	srv := plugintest.Start(t, ftp.Watched(meter.moved), "--listen", anyPort, "--root", dir, "--writable", "--upload", "direct")
 	c := anonymous(t, srv)
 	c.put("STOR f", "new")
 	c.put("APPE f", "er")
@@ -267,8 +303,9 @@ func TestDirectUpload(t *testing.T) {
 	}
 	data := c.pasv()
 	c.do("STOR g", "150")
+	meter.forget()
 	_, _ = io.WriteString(data, "half")
-	awaitPart(t, filepath.Join(dir, "g"), 4)
+	meter.await()
 	c.do("ABOR", "426")
 	c.want("226")
 	c.do("SIZE g", "213 4")

@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"cmp"
 	"io"
 	"math"
 	"os"
@@ -92,10 +93,7 @@ func (d *dataConn) receiveHere(u *upload, most int64) (total int64, ended bool, 
 		if n > 0 {
 			written, writeErr := u.Write(b[:n])
 			total += int64(written)
-			if writeErr != nil {
-				return total, false, writeErr
-			}
-			if err := d.account(true, int64(n)); err != nil {
+			if err := cmp.Or(writeErr, d.account(true, int64(written))); err != nil {
 				return total, false, err
 			}
 		}
@@ -122,10 +120,7 @@ func (d *dataConn) receiveBy(p *pipe, u *upload) (total int64, err error) {
 		}
 		written, err := u.store(n, func(most int) (int, error) { return p.drain(u.file, most) })
 		total += int64(written)
-		if err != nil {
-			return total, err
-		}
-		if err := d.account(true, int64(n)); err != nil {
+		if err := cmp.Or(err, d.account(true, int64(written))); err != nil {
 			return total, err
 		}
 	}

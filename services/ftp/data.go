@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -46,6 +47,8 @@ type dataConn struct {
 	gathered []byte
 	finished atomic.Bool // the library is done with it
 	closing  sync.Once
+	closed   context.Context //nolint:containedctx // ends with Close, or with the session
+	stop     context.CancelFunc
 	err      error
 }
 
@@ -55,6 +58,7 @@ func newDataConn(c *session, tcp *net.TCPConn) *dataConn {
 	t := c.current()
 	w := &wire{TCPConn: tcp, limits: &c.srv.limits}
 	d := &dataConn{wire: w, session: c, transfer: t, stream: w}
+	d.closed, d.stop = context.WithCancel(c.ctx)
 	c.mu.Lock()
 	config := c.tls
 	if c.user != nil {
@@ -120,7 +124,7 @@ func (d *dataConn) fail(err error) error {
 	return err
 }
 
-// account counts bytes, and waits if they are too many for the user's bandwidth.
+// account counts bytes, and waits if they are too many for the user's bandwidth, unless the transfer is given up.
 func (d *dataConn) account(upload bool, n int64) error {
 	if d.transfer != nil {
 		d.transfer.bytes.Add(n)
@@ -128,7 +132,7 @@ func (d *dataConn) account(upload bool, n int64) error {
 	if d.pace == nil || n == 0 {
 		return nil
 	}
-	return d.fail(d.pace.Wait(d.session.ctx, upload, int(n)))
+	return d.fail(d.pace.Wait(d.closed, upload, int(n)))
 }
 
 // chunk returns how many bytes are moved at once, at most so many; a reload may change it.
@@ -214,6 +218,7 @@ func (d *dataConn) deliver(p []byte) error {
 func (d *dataConn) Close() error {
 	var err error
 	d.closing.Do(func() {
+		d.stop()
 		if d.finished.Load() {
 			err = d.stream.Close()
 		} else {

@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"context"
 	"time"
 
 	"github.com/gtwistd/gtwistd/plugins"
@@ -27,6 +28,64 @@ func PluginWith(guard accounts.GuardOptions) plugins.Plugin {
 		return o
 	}
 	return p
+}
+
+// Watched is the plugin whose transfers call moved after each piece of a file, before they wait for the user's bandwidth: what was
+// received is in the file by then, what is sent is the system's. Several transfers call at once.
+func Watched(moved func(upload bool, n int)) plugins.Plugin {
+	p := Plugin()
+	p.New = func() plugins.Maker { return watched{newOptions(), moved} }
+	return p
+}
+
+type watched struct {
+	*options
+	moved func(upload bool, n int)
+}
+
+func (w watched) Make(ctx context.Context, env *plugins.Env) (plugins.Service, error) {
+	service, err := w.options.Make(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	s := service.(*server)
+	gate := s.gate
+	s.gate = func(ctx context.Context, a attempt) (*user, error) {
+		u, err := gate(ctx, a)
+		if err == nil {
+			u.pace = meter{u.pace, w.moved}
+		}
+		return u, err
+	}
+	return s, nil
+}
+
+type meter struct {
+	pace
+	moved func(upload bool, n int)
+}
+
+func (m meter) Wait(ctx context.Context, upload bool, n int) error {
+	m.moved(upload, n)
+	return m.pace.Wait(ctx, upload, n)
+}
+
+// AwaitNoSessions waits until nothing is left of any session; nobody may connect meanwhile. It returns how many have come since.
+func AwaitNoSessions(service plugins.Service) int {
+	s := service.(*server)
+	s.work.Wait()
+	s.mu.Lock() // which the next session does, too, before it counts
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// AgePublicIPs makes what host names mean as old as it may be.
+func AgePublicIPs(service plugins.Service) {
+	for _, rule := range service.(*server).publicIP.rules {
+		rule.mu.Lock()
+		rule.at = time.Now().Add(-resolvedFor)
+		rule.mu.Unlock()
+	}
 }
 
 // RenameNew is renameNew.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"path"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -60,18 +62,26 @@ func FuzzAddress(f *testing.F) {
 	})
 }
 
-// FuzzReplies says that answers of the library, whatever is in them, are understood or passed on.
+// FuzzReplies says that an answer's last line is known by its code alone, and that a port and a record of a transfer are read as
+// they were written, whatever is in a name.
 func FuzzReplies(f *testing.F) {
-	for _, s := range []string{"227 Entering Passive Mode (1,2,3,4,5,6)", "229 Entering (|||5|)", "150 x", "2", "", "999 x", "(1,2,3,4,x,6)"} {
-		f.Add(s)
+	for _, s := range []string{"227 Entering Passive Mode (1,2,3,4,5,6)", "229 Entering (|||5|)", "150 x", "2", "", "999 x", "+12 x", "099 x", "-99 x", "1_0 x", "150-x", "a b\tc\nd\x85\xff"} {
+		f.Add(s, uint16(len(s)))
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if code, final := codeOf(s); final && (code < 100 || code > 999) {
-			t.Errorf("codeOf(%q) = %d", s, code)
+	last := regexp.MustCompile(`^[1-9][0-9][0-9] `)
+	f.Fuzz(func(t *testing.T, s string, port uint16) {
+		code, final := codeOf(s)
+		if final != last.MatchString(s) || final && strconv.Itoa(code) != s[:3] {
+			t.Errorf("codeOf(%q) = %d, %t", s, code, final)
 		}
-		_, _ = passivePort(s)
-		if line := xferline(xfer{path: s, user: s}); strings.ContainsAny(line, "\r\n") {
-			t.Errorf("xferline has %q", line)
+		_, _ = passivePort(s) // from the library only
+		if got, extended := passivePort(passiveReply(netip.AddrFrom4([4]byte{192, 0, 2, 1}), int(port))); got != int(port) || extended {
+			t.Errorf("passivePort() = %d, %t, want %d", got, extended, port)
+		}
+		line := xferline(xfer{path: "/" + s, user: "u" + s, client: "192.0.2.1"})
+		const columns = 18 // of which the time has five
+		if fields := strings.Fields(line); len(fields) != columns || strings.ContainsAny(line, "\r\n\x00") || fields[columns-1] != "i" {
+			t.Errorf("%d fields in %q, want %d", len(fields), line, columns)
 		}
 	})
 }

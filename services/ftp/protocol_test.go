@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/ftp"
@@ -364,30 +363,6 @@ func TestActiveRefused(t *testing.T) {
 	c.do(fmt.Sprintf("PORT 127,0,0,1,%d,%d", port>>8, port&0xff), "200")
 	c.do("RETR a.txt", "425")
 	c.do("NOOP", "200")
-}
-
-// TestForeignPeer connects to a passive port from another address first.
-func TestForeignPeer(t *testing.T) {
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", directory(t, map[string]string{"a.txt": "0123456789"}))
-	c := anonymous(t, srv)
-	data := c.do("EPSV", "229")
-	var port int
-	if _, err := fmt.Sscanf(data[strings.Index(data, "|||"):], "|||%d|", &port); err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Skipf("this system has no second loopback address: %v", err)
-	}
-	defer foreign.Close()
-	own := c.connect(fmt.Sprintf("127.0.0.1:%d", port))
-	if got := fetch(c, own); got != "0123456789" {
-		t.Errorf("RETR = %q", got)
-	}
-	_ = foreign.SetReadDeadline(time.Now().Add(time.Minute))
-	if got, err := io.ReadAll(foreign); len(got) > 0 {
-		t.Errorf("somebody else got %q, %v", got, err)
-	}
 }
 
 func TestPassivePortsAndPublicIP(t *testing.T) {

@@ -37,9 +37,7 @@ func dial(t testing.TB, addr net.Addr) *raw {
 func anonymous(t testing.TB, srv *plugintest.Server) *raw {
 	t.Helper()
 	c := dial(t, srv.Addrs()[0])
-	c.want("220")
-	c.do("USER anonymous", "331")
-	c.do("PASS me@example.org", "230")
+	c.enterAnonymous()
 	return c
 }
 

@@ -26,7 +26,7 @@ func (c *session) record(t *transfer) {
 	}
 	now := time.Now()
 	c.records = append(c.records, record{verb: t.verb, secure: t.secure, err: t.err, xfer: xfer{
-		end: now, took: now.Sub(t.began), client: c.xferClient(), bytes: t.bytes.Load(), path: c.recorded(t.path), ascii: t.ascii, upload: t.verb != "RETR",
+		end: now, took: now.Sub(t.began), client: c.xferClient(), bytes: t.bytes.Load(), path: c.recorded(t.path), upload: t.verb != "RETR", ascii: t.ascii,
 		user: u.name, anonymous: u.anonymous, complete: t.err == nil,
 	}})
 }
@@ -102,8 +102,8 @@ type xfer struct {
 	client    string
 	bytes     int64
 	path      string
-	ascii     bool
 	upload    bool
+	ascii     bool // lines have changed their ends
 	user      string
 	anonymous bool
 	complete  bool
@@ -112,9 +112,9 @@ type xfer struct {
 // xferline has the form of wu-ftpd's xferlog(5), without a newline. Passwords, which anonymous users may have given as their
 // address, are not in it.
 func xferline(x xfer) string {
-	mode, direction, access, status := "b", "o", "r", "i"
+	kind, direction, access, status := "b", "o", "r", "i"
 	if x.ascii {
-		mode = "a"
+		kind = "a"
 	}
 	if x.upload {
 		direction = "i"
@@ -126,7 +126,7 @@ func xferline(x xfer) string {
 		status = "c"
 	}
 	return fmt.Sprintf("%s %d %s %d %s %s _ %s %s %s ftp 0 * %s",
-		x.end.Format("Mon Jan _2 15:04:05 2006"), int64(math.Ceil(x.took.Seconds())), x.client, x.bytes, field(x.path), mode, direction, access, field(x.user), status)
+		x.end.Format("Mon Jan _2 15:04:05 2006"), int64(math.Ceil(x.took.Seconds())), x.client, x.bytes, field(x.path), kind, direction, access, field(x.user), status)
 }
 
 // field puts a "_" where a blank would begin another field or a control character another line.

@@ -49,8 +49,8 @@ func (f *failure) Error() string { return f.text }
 // transfer is a command with a data connection, from when the library gets it to its last answer.
 type transfer struct {
 	verb, path string
-	ascii      bool
 	start      int64 // of REST
+	ascii      bool
 	began      time.Time
 	bytes      atomic.Int64
 	done       chan struct{} // closed after the last answer
@@ -92,7 +92,7 @@ func (c *session) current() *transfer {
 func (c *session) beginTransfer(verb, param string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &transfer{verb: verb, path: param, ascii: c.ascii, began: time.Now(), done: make(chan struct{}), secure: c.private}
+	t := &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{}), secure: c.private, ascii: c.ascii}
 	if verb == "RETR" || verb == "STOR" { // the others begin where they must
 		t.start = c.start
 	}
