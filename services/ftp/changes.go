@@ -17,14 +17,12 @@ func (f *files) changed(what, name string, err error, more ...any) error {
 
 // Mkdir implements afero.Fs. The umask decides on the mode.
 func (f *files) Mkdir(name string, _ fs.FileMode) error {
-	return f.changed("directory made", name, f.do(name, f.user.rights.MayMkdir(name), func(rel string) error {
+	return f.changed("directory made", name, f.do(name, f.user.account.MayMkdir(name), func(rel string) error {
 		if f.isPrivate(rel) {
 			return errName
 		}
-		if q := f.user.storage; q != nil {
-			if err := q.Mkdir(f.session.ctx); err != nil {
-				return err
-			}
+		if err := f.user.account.Mkdir(f.session.ctx); err != nil {
+			return err
 		}
 		err := f.user.root.Mkdir(rel, 0o777)
 		if err != nil {
@@ -36,14 +34,12 @@ func (f *files) Mkdir(name string, _ fs.FileMode) error {
 
 // removed tells the quota that a file of that size is gone, or with 0 a directory.
 func (f *files) removed(size int64) {
-	if q := f.user.storage; q != nil {
-		q.Removed(size)
-	}
+	f.user.account.Removed(size)
 }
 
 // Remove implements afero.Fs: it removes files, and links to them.
 func (f *files) Remove(name string) error {
-	return f.changed("deleted", name, f.do(name, f.user.rights.MayDelete(name), func(rel string) error {
+	return f.changed("deleted", name, f.do(name, f.user.account.MayDelete(name), func(rel string) error {
 		info, err := f.user.root.Lstat(rel)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -65,7 +61,7 @@ func (f *files) Remove(name string) error {
 
 // RemoveDir implements ftpserver.ClientDriverExtensionRemoveDir. What clients cannot see does not keep a directory.
 func (f *files) RemoveDir(name string) error {
-	return f.changed("directory deleted", name, f.do(name, f.user.rights.MayDelete(name), func(rel string) error {
+	return f.changed("directory deleted", name, f.do(name, f.user.account.MayDelete(name), func(rel string) error {
 		info, err := f.user.root.Lstat(rel)
 		switch {
 		case rel == ".":
@@ -101,7 +97,7 @@ func (f *files) Rename(from, to string) error {
 		switch {
 		case source == "." || rel == ".":
 			return errRoot
-		case !f.user.rights.MayRename(from, to, exists):
+		case !f.user.account.MayRename(from, to, exists):
 			return errNoPermission
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
@@ -122,7 +118,7 @@ func (f *files) Rename(from, to string) error {
 
 // Chtimes implements afero.Fs, for MFMT.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
-	return f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
+	return f.do(name, f.user.account.MaySetTime(name), func(rel string) error {
 		if _, err := f.stat(rel); err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ type dataConn struct {
 	wire     *wire
 	session  *session
 	transfer *transfer // nil if the client has connected before it said what for
-	pace     pace      // nil for no limit
+	user     *user     // nil if nobody has logged in
 	stream   net.Conn  // wire, or TLS on it
 	secure   *tls.Conn // stream if it is TLS
 	started  bool
@@ -54,9 +54,7 @@ func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
 	w := &wire{TCPConn: tcp, limits: &c.srv.limits, began: time.Now()}
 	d := &dataConn{wire: w, session: c, transfer: t, stream: w}
 	c.mu.Lock()
-	if c.user != nil {
-		d.pace = c.user.pace
-	}
+	d.user = c.user
 	c.mu.Unlock()
 	if private {
 		d.secure = tls.Server(w, c.srv.tls.Config)
@@ -120,18 +118,18 @@ func (d *dataConn) account(upload bool, n int64) error {
 	if d.transfer != nil {
 		d.transfer.bytes.Add(n)
 	}
-	if d.pace == nil || n == 0 {
+	if d.user == nil || n == 0 {
 		return nil
 	}
-	return d.fail(d.pace.Wait(d.session.ctx, upload, int(n)))
+	return d.fail(d.user.account.Wait(d.session.ctx, upload, int(n)))
 }
 
 // chunk returns how many bytes are moved at once, at most so many; a reload may change it.
 func (d *dataConn) chunk(upload bool, most int) int {
-	if d.pace == nil {
+	if d.user == nil {
 		return most
 	}
-	return d.pace.Chunk(upload, most)
+	return d.user.account.Chunk(upload, most)
 }
 
 // Read implements net.Conn.

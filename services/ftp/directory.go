@@ -56,7 +56,7 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 	verb, pattern := f.session.running(), ""
 	var dir *os.File
 	var rel string
-	may := f.user.rights.MayList(name) || isPattern(verb, name) && f.user.rights.MayList(path.Dir(name))
+	may := f.user.account.MayList(name) || isPattern(verb, name) && f.user.account.MayList(path.Dir(name))
 	err := f.do(name, may, func(at string) error {
 		info, err := f.stat(at)
 		if errors.Is(err, fs.ErrNotExist) && isPattern(verb, at) {

@@ -41,7 +41,7 @@ func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserve
 			return err
 		})
 	} else {
-		err = f.do(name, f.user.rights.MayDownload(name), func(rel string) error {
+		err = f.do(name, f.user.account.MayDownload(name), func(rel string) error {
 			file, info, err := f.open(rel)
 			if err != nil {
 				return err

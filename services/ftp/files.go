@@ -138,7 +138,7 @@ func (f *files) Stat(name string) (fs.FileInfo, error) {
 		info, err := f.stat(rel)
 		switch {
 		case err == nil:
-		case errors.Is(err, fs.ErrNotExist) && verb == "SIZE" && f.user.rights.MayUpload(f.shown(rel), false):
+		case errors.Is(err, fs.ErrNotExist) && verb == "SIZE" && f.user.account.MayUpload(f.shown(rel), false):
 			if info, err = f.partInfo(rel); err != nil {
 				return err
 			}
@@ -163,9 +163,9 @@ func (f *files) maySee(name string) bool {
 	case "CWD", "XCWD", "CDUP", "RNFR":
 		return true
 	case "LIST", "NLST", "MLSD":
-		return f.user.rights.MayList(path.Dir(name)) || f.user.rights.MayList(name)
+		return f.user.account.MayList(path.Dir(name)) || f.user.account.MayList(name)
 	}
-	return f.user.rights.MayStat(f.absolute(name))
+	return f.user.account.MayStat(f.absolute(name))
 }
 
 // absolute is the path that a user's rights are about. The library's HASH has relative ones.

@@ -48,8 +48,6 @@ type server struct {
 	users         plugins.Users // nil without a password file
 	book          *accounts.Book
 	guard         *accounts.Guard
-	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, one of accounts, or what went wrong.
-	gate func(context.Context, attempt) (*user, error)
 
 	root    *os.Root       // of users for whom the users file has none
 	dir     string         // as the book calls root
@@ -83,7 +81,7 @@ var (
 )
 
 func newServer(env *plugins.Env, o *options) *server {
-	s := &server{
+	return &server{
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
@@ -92,8 +90,6 @@ func newServer(env *plugins.Env, o *options) *server {
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
-	s.gate = s.login
-	return s
 }
 
 // close releases what is open besides sessions. Closing a listener that is closed does no harm.
@@ -373,7 +369,7 @@ var errNoTLS = errors.New("no TLS here")
 // AuthUser implements ftpserver.MainDriver.
 func (l *library) AuthUser(cc ftpserver.ClientContext, name, password string) (ftpserver.ClientDriver, error) {
 	c := sessionOf(cc)
-	u, err := l.s.gate(c.ctx, attempt{name: name, password: password, client: c.remote.Addr()})
+	u, err := l.s.login(c.ctx, attempt{name: name, password: password, client: c.remote.Addr()})
 	c.loggedIn(name, u, err)
 	if err != nil {
 		return nil, err

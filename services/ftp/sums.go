@@ -17,7 +17,7 @@ import (
 // ComputeHash implements ftpserver.ClientDriverExtensionHasher. Each piece takes a slot of the pool.
 func (f *files) ComputeHash(name string, algo ftpserver.HASHAlgo, start, end int64) (string, error) {
 	var file *os.File
-	may := f.user.rights.MayDownload(name)
+	may := f.user.account.MayDownload(name)
 	err := f.do(name, may, func(rel string) (err error) {
 		file, _, err = f.open(rel)
 		if err == nil && (start < 0 || end < start) {

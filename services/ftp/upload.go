@@ -62,10 +62,10 @@ type upload struct {
 	transfer *transfer
 	rel      string
 	file     *os.File
-	part     string      // below the root; "" in place
-	resume   bool        // the part can be found again
-	replaced int64       // bytes of the file that goes, -1 for none
-	room     reservation // nil without a quota
+	part     string           // below the root; "" in place
+	resume   bool             // the part can be found again
+	replaced int64            // bytes of the file that goes, -1 for none
+	room     *accounts.Upload // counts for the quota
 	at       int64
 	err      error
 }
@@ -85,7 +85,7 @@ func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error)
 		return nil, errSpecial
 	}
 	switch {
-	case !f.user.rights.MayUpload(f.shown(rel), info != nil):
+	case !f.user.account.MayUpload(f.shown(rel), info != nil):
 		return nil, errNoPermission
 	case f.isPrivate(rel):
 		return nil, errName
@@ -139,11 +139,7 @@ func (u *upload) openInPlace(info fs.FileInfo, more bool, offset int64) error {
 
 // reserve begins to count for the quota; size is that of the file, -1 for a new one.
 func (u *upload) reserve(size int64) (err error) {
-	q := u.files.user.storage
-	if q == nil {
-		return nil
-	}
-	u.room, err = q.Begin(u.session.ctx, size)
+	u.room, err = u.files.user.account.Upload(u.session.ctx, size)
 	return err
 }
 

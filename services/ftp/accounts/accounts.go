@@ -217,8 +217,12 @@ func (u *user) set(a *Account) {
 	u.down.SetRate(a.DownloadBandwidth)
 }
 
-// Account returns what is said of a user who may be logged in or not, for `gtwistd status` and for checks at the start.
-func (b *Book) Account(name string) Account { return *b.account(name) }
+func (u *user) limiter(upload bool) *Limiter {
+	if upload {
+		return &u.up
+	}
+	return &u.down
+}
 
 // Anonymous returns what is said of the user without a name.
 func (b *Book) Anonymous() Account { return *b.account("") }
@@ -245,9 +249,11 @@ func (b *Book) FixedRoots() []string {
 }
 
 func (b *Book) roots(wanted func(*Account) bool) (roots []string) {
+	seen := map[string]bool{"": true}
 	for _, name := range append([]string{""}, b.file.Load().names()...) {
 		a := b.account(name)
-		if a.Root != "" && wanted(a) && !slices.Contains(roots, a.Root) {
+		if !seen[a.Root] && wanted(a) {
+			seen[a.Root] = true
 			roots = append(roots, a.Root)
 		}
 	}

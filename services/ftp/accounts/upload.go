@@ -112,21 +112,6 @@ func (s *Session) Room(ctx context.Context) (int64, error) {
 	return max(quota-bytes, 0), nil
 }
 
-// Grow counts n more bytes, or -n less, or returns ErrQuota if there is not room for all of them. It is what is below Upload, for
-// bytes that belong to no file of their own; whoever uses it calls Count first.
-func (s *Session) Grow(n int64) error {
-	if n <= 0 {
-		s.usage.give(-n, 0)
-		return nil
-	}
-	granted := s.usage.takeBytes(n, s.user.account.Load().Quota)
-	if granted < n {
-		s.usage.give(granted, 0)
-		return ErrQuota
-	}
-	return nil
-}
-
 // Count counts the files below the root if there is a limit for them and nobody did before. Called at the login it keeps the
 // first upload from waiting. The errors are those of Upload except ErrQuota.
 func (s *Session) Count(ctx context.Context) error {

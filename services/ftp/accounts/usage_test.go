@@ -243,23 +243,6 @@ func TestUpload(t *testing.T) {
 	want(0, 1)
 }
 
-func TestGrow(t *testing.T) {
-	s := member(t, fill(t, map[string]int64{"old": 40}), nil, Account{Quota: 100})
-	if err := s.Count(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for i, step := range []struct {
-		n    int64
-		err  error
-		room int64
-	}{{60, nil, 0}, {1, ErrQuota, 0}, {-10, nil, 10}, {11, ErrQuota, 10}, {10, nil, 0}, {0, nil, 0}, {-1000, nil, 100}} {
-		err := s.Grow(step.n)
-		if room, _ := s.Room(t.Context()); !errors.Is(err, step.err) || room != step.room {
-			t.Errorf("step %d: Grow(%d) = %v, room for %d, want %v, %d", i, step.n, err, room, step.err, step.room)
-		}
-	}
-}
-
 func TestUnlimited(t *testing.T) {
 	s := member(t, "/does/not/exist", &counter{err: errors.New("boom")}, Account{})
 	u, err := s.Upload(t.Context(), -1)
