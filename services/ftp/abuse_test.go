@@ -222,12 +222,22 @@ func TestBrokenUpload(t *testing.T) {
 	}
 }
 
-// awaitPart waits until a file has at least n bytes.
+// awaitPart waits until a file, or for ".gtwistd-NAME.part" the part of somebody's NAME, has at least n bytes.
 func awaitPart(t *testing.T, path string, n int64) {
 	t.Helper()
+	pattern := path
+	if part, ok := strings.CutSuffix(path, ".part"); ok {
+		pattern = part + "-*.part"
+	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if info, err := os.Stat(path); err == nil && info.Size() >= n {
-			return
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			if info, err := os.Stat(path); err == nil && info.Size() >= n {
+				return
+			}
 		}
 	}
 	t.Fatalf("%s does not grow", path)

@@ -3,6 +3,7 @@ package ftp
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"syscall"
 	"time"
 )
@@ -17,24 +18,36 @@ func (f *files) changed(what, name string, err error, more ...any) error {
 
 // Mkdir implements afero.Fs. The umask decides on the mode.
 func (f *files) Mkdir(name string, _ fs.FileMode) error {
+	if err := f.user.account.Count(f.session.ctx); err != nil {
+		return f.told(name, err)
+	}
 	return f.changed("directory made", name, f.do(name, f.user.account.MayMkdir(name), func(rel string) error {
 		if f.isPrivate(rel) {
 			return errName
 		}
-		if err := f.user.account.Mkdir(f.session.ctx); err != nil {
+		if err := f.user.account.Mkdir(); err != nil {
 			return err
 		}
 		err := f.user.root.Mkdir(rel, 0o777)
 		if err != nil {
-			f.removed(0)
+			f.user.account.NoDir()
 		}
 		return err
 	}))
 }
 
-// removed tells the quota that a file of that size is gone, or with 0 a directory.
-func (f *files) removed(size int64) {
-	f.user.account.Removed(size)
+// remove removes a name, and counts what it was.
+func (f *files) remove(rel string) error {
+	return f.user.account.Change(func() (fs.FileInfo, error) {
+		info, err := f.user.root.Lstat(rel)
+		if err == nil {
+			err = f.user.root.Remove(rel)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return info, nil
+	})
 }
 
 // Remove implements afero.Fs: it removes files, and links to them.
@@ -51,11 +64,7 @@ func (f *files) Remove(name string) error {
 		case f.isPrivate(rel), !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
 			return notExist(rel)
 		}
-		err = f.user.root.Remove(rel)
-		if err == nil {
-			f.removed(info.Size())
-		}
-		return err
+		return f.remove(rel)
 	}))
 }
 
@@ -71,15 +80,12 @@ func (f *files) RemoveDir(name string) error {
 		case !info.IsDir():
 			return syscall.ENOTDIR
 		}
-		err = f.user.root.Remove(rel)
+		err = f.remove(rel)
 		if isAny(err, syscall.ENOTEMPTY, syscall.EEXIST) && f.removeParts(rel) {
-			err = f.user.root.Remove(rel)
+			err = f.remove(rel)
 		}
 		if isAny(err, syscall.EEXIST) { // on some systems
 			err = syscall.ENOTEMPTY
-		}
-		if err == nil {
-			f.removed(0)
 		}
 		return err
 	}))
@@ -109,11 +115,32 @@ func (f *files) Rename(from, to string) error {
 		if _, err := f.stat(source); err != nil {
 			return err
 		}
-		if err = f.user.root.Rename(source, rel); err == nil && exists {
-			f.removed(info.Size())
-		}
-		return err
+		return f.rename(source, rel, exists)
 	}), "to", to)
+}
+
+// rename changes a name, and counts what had it before, which must not be unless over says so.
+func (f *files) rename(from, to string, over bool) error {
+	return f.user.account.Change(func() (lost fs.FileInfo, err error) {
+		source, err := f.user.root.Lstat(from)
+		if err != nil {
+			return nil, err
+		}
+		old, err := f.user.root.Lstat(to)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case !over || old.IsDir():
+			return nil, fs.ErrExist
+		case !os.SameFile(source, old): // else both names stay
+			lost = old
+		}
+		if err := f.user.root.Rename(from, to); err != nil {
+			return nil, err
+		}
+		return lost, nil
+	})
 }
 
 // Chtimes implements afero.Fs, for MFMT.

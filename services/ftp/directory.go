@@ -80,6 +80,7 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 		f.session.context.SetListPath(path.Join("/", rel))
 	}
 	list := []os.FileInfo{}
+	var parts []string
 	at := filepath.Join(f.user.path, filepath.FromSlash(rel)) + string(filepath.Separator)
 	for more := true; more; {
 		err := f.do(name, may, func(string) error {
@@ -89,6 +90,9 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 				return err
 			}
 			for _, d := range found {
+				if isPart(d.Name()) {
+					parts = append(parts, d.Name())
+				}
 				if e := f.entry(rel, at, d, pattern); e != nil {
 					list = append(list, e)
 				}
@@ -99,6 +103,7 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 			return nil, err
 		}
 	}
+	f.sweep(rel, parts)
 	slices.SortFunc(list, func(a, b os.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
 	if f.session.stash(list) {
 		return nil, nil

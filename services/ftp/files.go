@@ -201,6 +201,15 @@ func (c *session) tell(rel string, size int64) {
 	c.told[rel] = size
 }
 
+// forget returns what tell was told, 0 for nothing.
+func (c *session) forget(rel string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := c.told[rel]
+	delete(c.told, rel)
+	return size
+}
+
 // isPattern says whether a listing's path may mean more than one file.
 func isPattern(verb, rel string) bool {
 	return (verb == "LIST" || verb == "NLST") && strings.ContainsAny(path.Base(rel), "*?[")

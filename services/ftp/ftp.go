@@ -253,8 +253,7 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 			anonymous.Permissions = accounts.All
 		}
 	}
-	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
-	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Log: s.log})
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Pool: s.env.Pool, Log: s.log})
 	wrong, isWrong := errors.AsType[*accounts.Error](err)
 	switch {
 	case isWrong:

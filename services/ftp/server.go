@@ -65,6 +65,7 @@ type server struct {
 	ids       atomic.Uint64
 	transfers atomic.Int64
 	buffers   buffers
+	sweeps    sweeps
 
 	stopping atomic.Bool
 	mu       sync.Mutex

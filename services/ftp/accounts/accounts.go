@@ -78,7 +78,7 @@ type Options struct {
 	Path string
 	// Users is what the command line says of users with a password, Anonymous of those without.
 	Users, Anonymous Account
-	// Pool bounds the counting of files. Nil counts in the caller's goroutine without bound.
+	// Pool bounds the counting of files, a batch of them at a time. Nil counts in the caller's goroutine without bound.
 	Pool plugins.Pool
 	// Log gets what Run cannot return. Nil discards it.
 	Log *slog.Logger
