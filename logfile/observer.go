@@ -232,7 +232,10 @@ type recordWriter struct {
 	level slog.Level
 }
 
-func (w *recordWriter) Write(p []byte) (int, error) {
+func (w *recordWriter) Write(p []byte) (int, error) { return w.WriteRecord(time.Time{}, p) }
+
+// WriteRecord is Write for who knows what time it is: to look at the clock, as at is zero, costs as much as all else.
+func (w *recordWriter) WriteRecord(at time.Time, p []byte) (int, error) {
 	if w.off {
 		return len(p), nil
 	}
@@ -241,15 +244,18 @@ func (w *recordWriter) Write(p []byte) (int, error) {
 		text = text[:len(text)-1]
 	}
 	o := w.o
+	if o.given || at.IsZero() && o.format != Raw {
+		at = o.now()
+	}
 	switch {
 	case o.format == Raw:
 		o.add(nil, nil, text, "\n")
 	case o.format == Text && printable(text):
-		s := o.stampOf(o.now())
+		s := o.stampOf(at)
 		o.add(s.text, w.head, text, "\n")
 	default:
 		l := o.newLine()
-		l.begin(o, o.now(), w.head)
+		l.begin(o, at, w.head)
 		addMessage(l, o, text)
 		l.end(o)
 		o.add(l.buf, nil, nil, "")

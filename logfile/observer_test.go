@@ -420,3 +420,21 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestWriteRecord(t *testing.T) {
+	var out lockedBuffer
+	o := logfile.NewObserver(&out, logfile.ObserverOptions{})
+	w := o.Writer("web", slog.LevelInfo).(interface {
+		WriteRecord(at time.Time, p []byte) (int, error)
+	})
+	at := time.Date(2026, 11, 20, 9, 16, 43, 0, time.Local)
+	if _, err := w.WriteRecord(at, []byte("GET /\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), at.Format("2006-01-02T15:04:05-0700")+" [web#info] GET /\n"; got != want {
+		t.Errorf("log = %q, want %q", got, want)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -85,6 +86,12 @@ type Announcement struct {
 	Path string
 }
 
+// TimedWriter is what a writer for access records may be, for services that have just looked at the clock.
+type TimedWriter interface {
+	// WriteRecord is Write for a record of that time.
+	WriteRecord(at time.Time, p []byte) (int, error)
+}
+
 // Env is all that a service may take from the process. The runner makes one for each service; its functions are safe for
 // concurrent use.
 type Env struct {
@@ -112,7 +119,8 @@ type Env struct {
 
 	// AccessLog returns a writer for access records. Each Write is one record, with or without a newline at its end; it is
 	// buffered, never blocks and never fails because the disk does. Path "" is the program's own log; any other is a file
-	// that is rotated and reopened together with it, and an error wraps what opening it met. The service closes it.
+	// that is rotated and reopened together with it, and an error wraps what opening it met. The service closes it. It may be
+	// a TimedWriter.
 	AccessLog func(path string) (io.WriteCloser, error)
 
 	// Users opens a password file, in the format of Apache's htpasswd; a relative path means the current directory. The error

@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"io"
+	"math"
 	"os"
 	"sync"
 
@@ -62,28 +63,69 @@ func (d *dataConn) encrypt(f *os.File) (int64, error) {
 	}
 }
 
-// receive writes all that comes to w, in large pieces.
-func (d *dataConn) receive(w io.Writer) (int64, error) {
+// receive writes all that comes to u, and what does not come in clear, or is small, through this process.
+func (d *dataConn) receive(u *upload) (int64, error) {
+	if d.secure != nil || u.appends {
+		total, _, err := d.receiveHere(u, math.MaxInt64)
+		return total, err
+	}
+	total, ended, err := d.receiveHere(u, copyBuffer)
+	if ended || err != nil {
+		return total, err
+	}
+	var n int64
+	if p, pipeErr := newPipe(pipeSize); pipeErr == nil {
+		n, err = d.receiveBy(p, u)
+	} else {
+		n, _, err = d.receiveHere(u, math.MaxInt64)
+	}
+	return total + n, err
+}
+
+// receiveHere writes what comes to u in large pieces, until the end or there were most bytes.
+func (d *dataConn) receiveHere(u *upload, most int64) (total int64, ended bool, err error) {
 	buf := d.session.srv.buffers.get()
 	defer d.session.srv.buffers.put(buf)
-	var total int64
-	for {
+	for total < most {
 		b := (*buf)[:d.chunk(true, copyBuffer)]
 		n, err := d.fillUp(b)
 		if n > 0 {
-			written, writeErr := w.Write(b[:n])
+			written, writeErr := u.Write(b[:n])
 			total += int64(written)
 			if writeErr != nil {
-				return total, writeErr
+				return total, false, writeErr
 			}
 			if err := d.account(true, int64(n)); err != nil {
-				return total, err
+				return total, false, err
 			}
 		}
 		switch {
 		case err == io.EOF:
-			return total, nil
+			return total, true, nil
 		case err != nil:
+			return total, false, err
+		}
+	}
+	return total, false, nil
+}
+
+// receiveBy writes the rest of what comes to u, by a pipe that it closes.
+func (d *dataConn) receiveBy(p *pipe, u *upload) (total int64, err error) {
+	defer p.close()
+	for {
+		n, err := d.wire.fill(p, d.chunk(true, pipeSize))
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, d.fail(err)
+		}
+		written, err := u.store(n, func(most int) (int, error) { return p.drain(u.file, most) })
+		total += int64(written)
+		if err != nil {
+			return total, err
+		}
+		if err := d.account(true, int64(n)); err != nil {
 			return total, err
 		}
 	}

@@ -19,6 +19,8 @@ const (
 	sendChunk = 1 << 20
 	// copyBuffer is what is read of a connection or file at once, where the kernel does not copy.
 	copyBuffer = 256 << 10
+	// pipeSize is how much goes into a pipe at once; Linux gives a user without privileges no larger one.
+	pipeSize = 1 << 20
 	// rateGrace is when a transfer's rate begins to matter.
 	rateGrace = 15 * time.Second
 )

@@ -48,11 +48,12 @@ func TestTraced(t *testing.T) {
 	}
 }
 
-// TestSystemCalls says that a file goes out by sendfile, comes in by large writes, and that a listing is not sent line by line.
+// TestSystemCalls says that a file goes out by sendfile, comes in by large writes and then by splice, and that a listing is not
+// sent line by line.
 func TestSystemCalls(t *testing.T) {
 	plugintest.NeedTool(t, "strace", "strace")
 	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-s", "12", "-e", "trace=sendfile,write", "-o", trace,
+	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-s", "12", "-e", "trace=sendfile,splice,write", "-o", trace,
 		os.Args[0], "-test.run=^TestTraced$", "-test.v")
 	cmd.Env = append(os.Environ(), tracedVariable+"=1", "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
@@ -66,13 +67,12 @@ func TestSystemCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent := 0
-	for _, match := range regexp.MustCompile(`(?m)sendfile.* = (\d+)$`).FindAllSubmatch(text, -1) {
-		n, _ := strconv.Atoi(string(match[1]))
-		sent += n
-	}
-	if sent != tracedSize {
+	if sent := carried(text, "sendfile"); sent != tracedSize {
 		t.Errorf("sendfile carried %d bytes, want %d", sent, tracedSize)
+	}
+	// Into a pipe and out of it, but for the first that comes.
+	if moved := carried(text, "splice"); moved < tracedSize || moved > 2*tracedSize {
+		t.Errorf("splice carried %d bytes, want most of %d twice", moved, tracedSize)
 	}
 	// The client of the test writes all its bytes in few calls, too: what counts is the number of writes.
 	if n := len(regexp.MustCompile(`(?m)write\(\d+, "yyyy`).FindAll(text, -1)); n > tracedSize/(16<<10) {
@@ -81,6 +81,15 @@ func TestSystemCalls(t *testing.T) {
 	if n := len(regexp.MustCompile(`(?m)write\(\d+, "-rw`).FindAll(text, -1)); n > 20 {
 		t.Errorf("%d writes for a listing of %d entries", n, tracedEntries)
 	}
+}
+
+// carried adds up what the calls of a trace have returned.
+func carried(trace []byte, call string) (sum int) {
+	for _, match := range regexp.MustCompile(`(?m)`+call+`.* = (\d+)$`).FindAllSubmatch(trace, -1) {
+		n, _ := strconv.Atoi(string(match[1]))
+		sum += n
+	}
+	return sum
 }
 
 func TestUmask(t *testing.T) {

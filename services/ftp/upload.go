@@ -46,6 +46,7 @@ type upload struct {
 	mode     fs.FileMode      // of that file
 	source   *os.File         // it, as long as left bytes of it are to be copied; nil for none
 	left     int64
+	appends  bool // each write goes to the end of the file
 	at       int64
 	err      error
 }
@@ -107,6 +108,7 @@ func (u *upload) openInPlace(more bool, offset int64) error {
 	flags := os.O_WRONLY
 	if more {
 		flags |= os.O_APPEND
+		u.appends = true
 	}
 	size, err := u.openFile(u.rel, flags)
 	switch {
@@ -364,23 +366,31 @@ func (u *upload) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{u}, r)
 }
 
-// Write implements io.Writer. What the quota has room for is written, as long as the user may.
+// Write implements io.Writer.
 func (u *upload) Write(p []byte) (total int, err error) {
+	return u.store(len(p), func(most int) (int, error) {
+		n, err := u.file.Write(p[:most])
+		p = p[n:]
+		return n, err
+	})
+}
+
+// store has write write n bytes, or what the quota has room for, as long as the user may.
+func (u *upload) store(n int, write func(most int) (int, error)) (total int, err error) {
 	if !u.may(u.existed) {
 		return 0, errNoPermission
 	}
-	for len(p) > 0 {
-		room, err := u.room.Reserve(u.at, int64(len(p)))
+	for total < n {
+		room, err := u.room.Reserve(u.at, int64(n-total))
 		if err != nil {
 			return total, err
 		}
-		n, err := u.file.Write(p[:room])
-		total += n
-		u.at += int64(n)
+		written, err := write(int(room))
+		total += written
+		u.at += int64(written)
 		if err != nil {
 			return total, err
 		}
-		p = p[n:]
 	}
 	return total, nil
 }

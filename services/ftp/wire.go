@@ -70,6 +70,19 @@ func (w *wire) Write(p []byte) (int, error) {
 	}
 }
 
+// fill is Read into a pipe.
+func (w *wire) fill(p *pipe, most int) (int, error) {
+	raw, err := w.TCPConn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	_ = w.TCPConn.SetReadDeadline(w.deadline())
+	n, err := p.fill(raw, most)
+	w.eof = err == io.EOF
+	_, err = w.progress(int64(n), err)
+	return n, err
+}
+
 // together lets what fn writes go to the system in one call.
 func (w *wire) together(fn func() error) error {
 	w.hold = true

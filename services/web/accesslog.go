@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 // accessLog writes one record per request. The combined format is Apache's, with the name of the user if there was a right
@@ -26,6 +28,7 @@ import (
 // The time is in UTC. It is safe for concurrent use.
 type accessLog struct {
 	w       io.WriteCloser
+	timed   plugins.TimedWriter // w, or nil
 	format  recordFormat
 	second  atomic.Pointer[second]
 	buffers sync.Pool // of *[]byte
@@ -81,7 +84,8 @@ type second struct {
 const keptBuffer = 4 << 10
 
 func newAccessLog(w io.WriteCloser, format recordFormat) *accessLog {
-	return &accessLog{w: w, format: format, buffers: sync.Pool{New: func() any {
+	timed, _ := w.(plugins.TimedWriter)
+	return &accessLog{w: w, timed: timed, format: format, buffers: sync.Pool{New: func() any {
 		b := make([]byte, 0, 512)
 		return &b
 	}}}
@@ -91,7 +95,11 @@ func newAccessLog(w io.WriteCloser, format recordFormat) *accessLog {
 func (a *accessLog) write(r *record) {
 	b := a.buffers.Get().(*[]byte)
 	*b = a.appendRecord((*b)[:0], r)
-	_, _ = a.w.Write(*b)
+	if a.timed != nil {
+		_, _ = a.timed.WriteRecord(r.end, *b)
+	} else {
+		_, _ = a.w.Write(*b)
+	}
 	if cap(*b) <= keptBuffer {
 		a.buffers.Put(b)
 	}
