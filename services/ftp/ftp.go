@@ -8,6 +8,7 @@
 //	data.go       data connections, passive and active, in clear and under TLS
 //	files.go      the user's files, below an os.Root
 //	upload.go     uploads, which appear when they are complete
+//	parts.go      what they are until then, and what becomes of those that are broken off
 //	users.go      who logs in, and what the files above know of them; package accounts knows the rest
 //	record.go     the records of logins and transfers
 //

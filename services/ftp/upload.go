@@ -430,7 +430,7 @@ func (u *upload) close() error {
 }
 
 // finish gives the part its name. Its lock is kept until then, where a name can be given to an open file. Nothing is forced to
-// the disk: no FTP server does so, and a file system that loses power soon after loses the file with its name.
+// the disk, as by vsftpd and pure-ftpd: it would take longer than the transfer.
 func (u *upload) finish() error {
 	if u.existed && u.mode&0o600 != 0o600 {
 		_ = u.file.Chmod(u.mode)
