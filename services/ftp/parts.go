@@ -159,6 +159,9 @@ func (f *files) sweep(rel string, parts []string) {
 		_ = f.session.srv.env.Pool.Do(f.session.ctx, func() error {
 			name := path.Join(rel, part)
 			err := f.removeUnlocked(name, func(info fs.FileInfo) bool { return isRandom(part) || isOld(info) })
+			if err != nil && !isAny(err, errLocked, fs.ErrNotExist) {
+				f.session.log.Warn("an old part of an upload cannot be removed", "path", f.shown(name), "error", bare(err))
+			}
 			return f.changed("unfinished upload removed", f.shown(name), err)
 		})
 	}

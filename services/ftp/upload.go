@@ -62,7 +62,7 @@ func (f *files) openUpload(name string, more bool, offset int64) (ftpserver.File
 		return u.open(more, offset)
 	})
 	for err == nil && u.source != nil {
-		err = f.do(name, true, func(string) error { return u.copyPiece() })
+		err = f.do(name, true, func(string) error { return u.copySome() })
 	}
 	if err == nil {
 		return u, nil
@@ -114,6 +114,8 @@ func (u *upload) openInPlace(more bool, offset int64) error {
 	switch {
 	case err != nil:
 		return err
+	case !u.may(!u.made): // it came or went since open looked
+		return errNoPermission
 	case more:
 		offset = size
 	case offset == 0:
@@ -151,6 +153,8 @@ func (u *upload) openPart(size int64, more bool, offset int64) error {
 		have = 0
 	}
 	switch {
+	case u.made && offset == 0:
+		return nil
 	case offset != have && offset > 0 && offset <= size:
 		return u.beginCopy(offset)
 	case offset > have:
@@ -183,17 +187,16 @@ func (u *upload) openFile(name string, flags int) (size int64, err error) {
 // find opens the file, or makes it. A part that is the file already, as a kill came between the two halves of link, is removed.
 func (u *upload) find(name string, flags int) (file *os.File, lost fs.FileInfo, err error) {
 	root := u.files.user.root
-	if u.part != "" {
-		part, err := root.Lstat(u.part)
-		whole, err2 := root.Lstat(u.rel)
-		if err == nil && err2 == nil && os.SameFile(part, whole) {
+	file, err = root.OpenFile(name, flags|nonblock, 0)
+	if err == nil && u.part != "" {
+		if lost = u.whole(file); lost != nil {
+			_ = file.Close()
 			if err := root.Remove(u.part); err != nil {
 				return nil, nil, err
 			}
-			lost = part
+			err = fs.ErrNotExist
 		}
 	}
-	file, err = root.OpenFile(name, flags|nonblock, 0)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return file, lost, err
 	}
@@ -207,6 +210,18 @@ func (u *upload) find(name string, flags int) (file *os.File, lost fs.FileInfo, 
 	}
 	u.room, u.made = room, true
 	return file, lost, nil
+}
+
+// whole describes the open part if it is the file, too.
+func (u *upload) whole(part *os.File) fs.FileInfo {
+	info, err := part.Stat()
+	if err != nil {
+		return nil
+	}
+	if file, err := u.files.user.root.Lstat(u.rel); err != nil || !os.SameFile(info, file) {
+		return nil
+	}
+	return info
 }
 
 // begin locks what was opened and counts it, if it still has that name and nobody writes it.
@@ -282,8 +297,8 @@ func (u *upload) beginCopy(n int64) error {
 	return nil
 }
 
-// copyPiece copies some of it. On Linux the kernel does it, and on some file systems without copying.
-func (u *upload) copyPiece() error {
+// copySome copies some of it. On Linux the kernel does it, and on some file systems without copying.
+func (u *upload) copySome() error {
 	if err := u.session.ctx.Err(); err != nil {
 		return err
 	}

@@ -164,6 +164,20 @@ func TestRightsEnd(t *testing.T) {
 	}
 }
 
+// TestKilledBetweenNames says that a part that is the file already, as a kill left it, is not written any more.
+func TestKilledBetweenNames(t *testing.T) {
+	srv, dir, _ := member(t, "quota = 1000\n")
+	c := enter(t, srv, "alice", password, "230")
+	breakOff(t, c, dir, "STOR x", strings.Repeat("o", 300))
+	if err := os.Link(parts(t, dir)[0], filepath.Join(dir, "x")); err != nil {
+		t.Skip(err)
+	}
+	data := begin(t, c, "STOR x", "new")
+	holds(t, strings.Repeat("o", 300), dir, "x")
+	end(c, data, "226")
+	holds(t, "new", dir, "x")
+}
+
 // TestSweep says that what a kill leaves does not stay for ever, and that nothing else goes.
 func TestSweep(t *testing.T) {
 	srv, dir, _ := member(t, "quota = 1000\n[users.bob]\npermissions = \"read-only\"\n")
