@@ -1,11 +1,13 @@
 package ftp_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/ftp"
 )
@@ -48,4 +50,30 @@ func TestQuota(t *testing.T) {
 	refused(t, c, "STOR rest", x(41), "552")
 	c.do("DELE rest", "250")
 	c.put("STOR rest", x(40))
+}
+
+// TestUploadBandwidth says that an upload moves no more at once than its user's bandwidth allows. At a byte a second the first
+// piece is paid for after minutes, unless a reload takes the limit away.
+func TestUploadBandwidth(t *testing.T) {
+	const piece, all = 512, 100 << 10
+	file := filepath.Join(t.TempDir(), "users.toml")
+	write(t, file, "[anonymous]\nupload-bandwidth = 1\n")
+	pieces := make(chan int, all)
+	srv := plugintest.Start(t, ftp.Watched(func(_ bool, n int) { pieces <- n }), "--listen", anyPort, "--root", t.TempDir(), "--writable", "--users", file)
+	c := anonymous(t, srv)
+	data := begin(t, c, "STOR f", strings.Repeat("x", all))
+	if n := <-pieces; n != piece {
+		t.Errorf("%d bytes were received at once, want %d", n, piece)
+	}
+	c.do("STAT", "211") // the transfer goes on
+	if n := len(pieces); n > 0 {
+		t.Errorf("%d pieces more were received", n)
+	}
+	write(t, file, "")
+	if err := srv.Service.(plugins.Reloader).Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_ = data.Close()
+	c.want("226")
+	c.do("SIZE f", fmt.Sprint("213 ", all))
 }

@@ -123,6 +123,9 @@ func (d *dataConn) account(upload bool, n int64) error {
 	if d.user == nil || n == 0 {
 		return nil
 	}
+	if moved := d.session.srv.moved; moved != nil {
+		moved(upload, int(n))
+	}
 	return d.fail(d.user.account.Wait(d.session.ctx, upload, int(n)))
 }
 

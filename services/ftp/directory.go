@@ -90,7 +90,7 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 				return err
 			}
 			for _, d := range found {
-				if isPart(d.Name()) {
+				if isPart(d.Name()) && len(parts) < maxSweep {
 					parts = append(parts, d.Name())
 				}
 				if e := f.entry(rel, at, d, pattern); e != nil {

@@ -1,6 +1,8 @@
 package ftp
 
 import (
+	"context"
+
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
@@ -14,4 +16,25 @@ func PluginWith(guard accounts.GuardOptions) plugins.Plugin {
 		return o
 	}
 	return p
+}
+
+// Watched is the plugin that tells how much data connections move at once, before they wait for the user's bandwidth. What is
+// received is in the file by then, what is sent is the system's. Several transfers call at once.
+func Watched(moved func(upload bool, n int)) plugins.Plugin {
+	p := Plugin()
+	p.New = func() plugins.Maker { return watched{newOptions(), moved} }
+	return p
+}
+
+type watched struct {
+	*options
+	moved func(upload bool, n int)
+}
+
+func (w watched) Make(ctx context.Context, env *plugins.Env) (plugins.Service, error) {
+	service, err := w.options.Make(ctx, env)
+	if err == nil {
+		service.(*server).moved = w.moved
+	}
+	return service, err
 }

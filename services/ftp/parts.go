@@ -125,8 +125,11 @@ func (f *files) removeParts(rel string) bool {
 	return true
 }
 
-// sweepEvery is how often the parts of a directory are looked at, when it is listed.
-const sweepEvery = time.Hour
+const (
+	// sweepEvery is how often the parts of a directory are looked at, when it is listed, and maxSweep how many of them.
+	sweepEvery = time.Hour
+	maxSweep   = 1000
+)
 
 // sweeps remembers when the parts of directories were looked at. The zero value is ready. It is safe for concurrent use.
 type sweeps struct {

@@ -66,6 +66,7 @@ type server struct {
 	transfers atomic.Int64
 	buffers   buffers
 	sweeps    sweeps
+	moved     func(upload bool, n int) // hears of each piece before the next is waited for; nil but in tests
 
 	stopping atomic.Bool
 	mu       sync.Mutex
