@@ -36,7 +36,10 @@ func (f *files) open(rel string) (*os.File, fs.FileInfo, error) {
 // GetHandle implements ftpserver.ClientDriverExtentionFileTransfer.
 func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserver.FileTransfer, err error) {
 	if flags&(os.O_WRONLY|os.O_RDWR) != 0 {
-		handle, err = f.openUpload(name, flags&os.O_APPEND != 0, offset)
+		var u *upload
+		if u, err = f.openUpload(name, flags&os.O_APPEND != 0, offset); err == nil {
+			handle = u
+		}
 	} else {
 		err = f.do(name, f.user.account.MayDownload(name), func(rel string) error {
 			file, info, err := f.open(rel)

@@ -3,10 +3,13 @@ package ftp_test
 import (
 	"fmt"
 	"io"
+	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
@@ -254,4 +257,69 @@ func TestMaxFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestQuotaInDisorder lets sessions do what comes to their minds to the same few files, all at once.
+func TestQuotaInDisorder(t *testing.T) {
+	const quota, sessions, steps = 300 * kilo, 5, 60
+	for seed, mode := range []string{"atomic", "direct"} {
+		t.Run(mode, func(t *testing.T) {
+			srv, dir, _ := member(t, fmt.Sprintf("quota = %d\nmax-files = 30\n", quota), "--upload", mode)
+			var work sync.WaitGroup
+			for i := range sessions {
+				c, dice := enter(t, srv, "alice", password, "230"), rand.New(rand.NewPCG(uint64(seed), uint64(i)))
+				work.Go(func() {
+					for range steps {
+						disorder(c, dice)
+					}
+				})
+			}
+			work.Wait()
+			c := enter(t, srv, "alice", password, "230")
+			full(t, srv, dir, quota)
+			// As many files as there may be.
+			names := 0
+			_ = filepath.WalkDir(dir, func(string, fs.DirEntry, error) error { names++; return nil })
+			for ; names <= 30; names++ {
+				c.do(fmt.Sprint("MKD more", names), "257")
+			}
+			c.do("MKD most", "552")
+		})
+	}
+}
+
+// disorder does something at random, whatever comes of it.
+func disorder(c *raw, dice *rand.Rand) {
+	names := []string{"a", "b", "c", "d/a", "d/b", "d", "e"}
+	name := func() string { return names[dice.IntN(len(names))] }
+	switch dice.IntN(9) {
+	case 0:
+		c.send("DELE " + name())
+	case 1:
+		c.send("MKD " + name())
+	case 2:
+		c.send("RMD " + name())
+	case 3:
+		c.send("RNFR " + name())
+		if c.answer()[0] != '3' {
+			return
+		}
+		c.send("RNTO " + name())
+	default:
+		verb := []string{"STOR ", "STOR ", "STOR ", "APPE "}[dice.IntN(4)]
+		data := c.pasv()
+		defer data.Close()
+		c.send(verb + name())
+		if c.answer()[0] != '1' {
+			return
+		}
+		for range dice.IntN(4) {
+			_, _ = data.Write(make([]byte, dice.IntN(40*kilo))) // the server may hang up
+		}
+		if dice.IntN(5) == 0 {
+			_ = data.SetLinger(0)
+		}
+		_ = data.Close()
+	}
+	c.answer()
 }

@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"syscall"
 
-	ftpserver "github.com/fclairamb/ftpserverlib"
-
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
@@ -52,7 +50,7 @@ type upload struct {
 }
 
 // openUpload is called outside of the pool.
-func (f *files) openUpload(name string, more bool, offset int64) (ftpserver.FileTransfer, error) {
+func (f *files) openUpload(name string, more bool, offset int64) (*upload, error) {
 	if err := f.user.account.Count(f.session.ctx); err != nil {
 		return nil, f.told(name, err)
 	}
@@ -334,11 +332,19 @@ func (u *upload) discard() {
 
 // stored ends the counting of a file that stays.
 func (u *upload) stored() {
+	_ = u.files.user.account.Change(func() (fs.FileInfo, error) {
+		u.count()
+		return nil, nil
+	})
+}
+
+// count is called within Change: whoever removes the file has seen it as large as it is counted, or it is still held.
+func (u *upload) count() {
+	size := u.at
 	if info, err := u.file.Stat(); err == nil {
-		u.room.Close(info.Size())
-		return
+		size = info.Size()
 	}
-	u.room.Close(u.at)
+	u.room.Close(size)
 }
 
 // remove removes what is written, if it still has its name, and ends the counting.
@@ -355,9 +361,9 @@ func (u *upload) remove() {
 		if err == nil {
 			u.room.Close(-1)
 		}
-		return nil, err
+		u.count() // unless it was just now
+		return nil, nil
 	})
-	u.stored()
 }
 
 // isNamed says that a name is that of the open file. Directories can be exchanged. Called within Change.
@@ -484,7 +490,7 @@ func (u *upload) settle() (lost fs.FileInfo, err error) {
 		return nil, errNoPermission
 	}
 	if runtime.GOOS == "windows" {
-		u.stored()
+		u.count()
 		if err := u.file.Close(); err != nil {
 			return nil, err
 		}

@@ -80,7 +80,7 @@ func (u *Upload) Cut(size int64) {
 }
 
 // Close ends the upload of a file that now has that size, or, if that is -1, was removed by the caller. A file in whose place it
-// was put is what Change tells besides. More calls do nothing.
+// was put is what Change tells besides. After Hold it is called within Change. More calls do nothing.
 func (u *Upload) Close(size int64) {
 	if u.closed {
 		return
