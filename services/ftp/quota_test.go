@@ -206,7 +206,6 @@ func TestQuotaIsExact(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			srv, dir, _ := member(t, fmt.Sprintf("quota = %d\n", quota), "--upload", tt.mode)
 			tt.do(t, enter(t, srv, "alice", password, "230"), enter(t, srv, "alice", password, "230"), dir)
 			full(t, srv, dir, quota)
