@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/gtwistd/gtwistd/daemon"
 	"github.com/gtwistd/gtwistd/internal/certs"
-	"github.com/gtwistd/gtwistd/plugins"
 )
 
 // newCerts returns the certificate manager of the process.
@@ -58,22 +56,4 @@ func defaultStateDir(getenv func(string) string, root bool) string {
 		return ""
 	}
 	return filepath.Join(parent, "gtwistd")
-}
-
-// tls is the TLS function of all environments.
-func (r *runner) tls(o plugins.TLSOptions) (*plugins.TLS, error) {
-	c := certs.Config{
-		ClientCA: o.ClientCA, ACME: o.ACME, Email: o.ACMEEmail, Directory: o.ACMEDirectory, NextProtos: o.NextProtos,
-	}
-	for _, p := range o.Certificates {
-		c.Pairs = append(c.Pairs, certs.Pair{Cert: p.Cert, Key: p.Key})
-	}
-	t, err := r.certs.TLS(c)
-	if wrong, ok := errors.AsType[*certs.Error](err); ok && wrong.Usage {
-		return nil, &plugins.UsageError{Reason: wrong.Error(), Suggestion: wrong.Hint()}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &plugins.TLS{Config: t.Config, Challenge: t.Challenge, Report: t.Report}, nil
 }

@@ -20,7 +20,7 @@ type options struct {
 	poolSize int
 
 	logfile       string
-	logFormat     choice
+	logFormat     string
 	logLevel      string
 	logKeep       plugins.Duration
 	logMaxSize    plugins.Size
@@ -37,7 +37,7 @@ type options struct {
 	umaskValue *int           // of umask
 
 	profile  string
-	profiler choice
+	profiler string
 
 	obsolete []*obsoleteFlag
 }
@@ -45,11 +45,11 @@ type options struct {
 func newOptions() *options {
 	return &options{
 		grace:         plugins.Duration(30 * time.Second),
-		logFormat:     choice{"auto", []string{"auto", "text", "json", "console"}},
+		logFormat:     "auto",
 		logKeep:       plugins.Duration(30 * 24 * time.Hour),
 		logMaxSize:    1 << 30,
 		logRotateSize: 100 << 20,
-		profiler:      choice{"cpu", []string{"cpu", "heap", "trace"}},
+		profiler:      "cpu",
 	}
 }
 
@@ -72,7 +72,7 @@ func (o *options) processFlags(fs *pflag.FlagSet) {
 
 func (o *options) logFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.logfile, "logfile", "l", "", "append the log to `FILE`; - is stdout, for use in front (default gtwistd.log; stdout in front)")
-	fs.Var(&o.logFormat, "log-format", "text (twistd's line), json or console; auto is console on a terminal and text elsewhere")
+	fs.Var(plugins.Choice(&o.logFormat, "auto", "text", "json", "console"), "log-format", "text (twistd's line), json or console; auto is console on a terminal and text elsewhere")
 	fs.StringVar(&o.logLevel, "log-level", "info", "least `LEVEL` to log: debug, info, warn or error, also by service: info,web=debug")
 	fs.Var(&o.logKeep, "log-keep", "remove rotated logs older than this; 0 keeps them")
 	fs.Var(&o.logMaxSize, "log-max-size", "remove the oldest rotated logs when all together are larger than this; 0 for no limit")
@@ -91,7 +91,7 @@ func (o *options) privilegeFlags(fs *pflag.FlagSet) {
 
 func (o *options) profileFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.profile, "profile", "p", "", "write a profile of the whole run to `FILE` at exit")
-	fs.Var(&o.profiler, "profiler", "what to profile")
+	fs.Var(plugins.Choice(&o.profiler, "cpu", "heap", "trace"), "profiler", "what to profile")
 }
 
 // check reports the mistakes that can be told from the command line alone.
@@ -182,9 +182,9 @@ func (o *options) notes() []string {
 // format is what --log-format means where the log goes.
 func (o *options) format(terminal bool) logfile.Format {
 	switch {
-	case o.logFormat.value == "json":
+	case o.logFormat == "json":
 		return logfile.JSON
-	case o.logFormat.value == "console", o.logFormat.value == "auto" && terminal:
+	case o.logFormat == "console", o.logFormat == "auto" && terminal:
 		return logfile.Console
 	}
 	return logfile.Text

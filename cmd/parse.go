@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -107,8 +108,6 @@ func split(args []string) [][]string {
 // plugin may use the same names and letters.
 func (p *program) rootCommand(inv *invocation) *cobra.Command {
 	root := p.partCommand(inv)
-	root.Version = version()
-	root.SetVersionTemplate(versionLine())
 	inv.opts.flags(root.Flags())
 	plugins.Group(root.Flags(), "Other options", func(fs *pflag.FlagSet) {
 		fs.BoolP("help", "h", false, "show this text; after a service or command, that one's")
@@ -191,6 +190,11 @@ func (inv *invocation) nameFor(plugin string) string {
 // dispatch runs when cobra found no subcommand: none was named, it does not exist, or options were written together
 // ("-nl FILE web"), which cobra's own search does not see through.
 func (p *program) dispatch(inv *invocation, root *cobra.Command, args []string) error {
+	// Cobra's way is a template, and a program with one keeps every exported method of every type: 2 MB.
+	if asked, err := root.Flags().GetBool("version"); err == nil && asked {
+		_, err := io.WriteString(p.stdout, versionLine())
+		return err
+	}
 	if len(args) == 0 {
 		if err := inv.opts.check(); err != nil {
 			return err

@@ -170,7 +170,7 @@ func (r *runner) run() (err error) {
 		r.log.Warn(note)
 	}
 
-	stopProfile, err := startProfile(r.paths.profile, r.opts.profiler.value)
+	stopProfile, err := startProfile(r.paths.profile, r.opts.profiler)
 	if err != nil {
 		return err
 	}

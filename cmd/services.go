@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/pool"
+	"github.com/gtwistd/gtwistd/internal/terms"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -54,16 +54,16 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 		Pool: servicePool{r.pool},
 		Listen: func(ctx context.Context, spec string) (net.Listener, error) {
 			l, err := r.endpoints.Listen(ctx, name, spec)
-			return l, asUsage(err)
+			return l, terms.Usage(err)
 		},
 		ListenPacket: func(ctx context.Context, spec string) (net.PacketConn, error) {
 			c, err := r.endpoints.ListenPacket(ctx, name, spec)
-			return c, asUsage(err)
+			return c, terms.Usage(err)
 		},
-		TLS: func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return r.tls(o) },
+		TLS: func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return terms.TLS(r.certs, o) },
 		ListenTLS: func(ctx context.Context, spec string, c *tls.Config) (net.Listener, error) {
 			l, err := r.endpoints.ListenTLS(ctx, name, spec, c)
-			return l, asUsage(err)
+			return l, terms.Usage(err)
 		},
 		AccessLog: r.accessLog(name),
 		Users:     r.users,
@@ -74,15 +74,6 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 // private is the Private function of all environments.
 func (r *runner) private(path string) bool {
 	return slices.Contains(r.ownFiles, path) || r.logs.own(path) || r.certs.Owns(path) || r.passwords.own(path)
-}
-
-// asUsage makes a malformed endpoint a mistake of the command line.
-func asUsage(err error) error {
-	var malformed *endpoint.Error
-	if errors.As(err, &malformed) && malformed.Malformed {
-		return &plugins.UsageError{Reason: err.Error(), Suggestion: malformed.Hint()}
-	}
-	return err
 }
 
 // servicePool speaks the vocabulary of package plugins.

@@ -156,8 +156,9 @@ type KeyPair struct{ Cert, Key string }
 
 // TLS is what a service needs to speak it.
 type TLS struct {
-	// Config is for ListenTLS and tls.Server. Never change or clone it: it is the same as long as the service runs, so that
-	// sessions are resumed, and certificates change behind its functions.
+	// Config is for ListenTLS and tls.Server. Never change it: it is the same as long as the service runs, so that sessions
+	// are resumed, and certificates change behind its functions. A clone has those, too, but sessions are not resumed across
+	// the two: clone it only to keep them apart.
 	Config *tls.Config
 	// Challenge answers what the authority asks over plain HTTP on port 80 before it issues a certificate, and hands all other
 	// requests to next. Nil without ACME. A service that does not call it relies on port 443, where Config answers.

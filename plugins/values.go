@@ -111,6 +111,46 @@ func ValueError(f *pflag.Flag, err error) error {
 	return err
 }
 
+// Choice returns a flag value that is one of some words, in any case. The word is kept at to; what is there now is the default.
+func Choice[T ~string](to *T, words ...T) pflag.Value { return &choice[T]{to, words} }
+
+type choice[T ~string] struct {
+	to    *T
+	words []T
+}
+
+// Set implements pflag.Value.
+func (c *choice[T]) Set(s string) error {
+	i := slices.IndexFunc(c.words, func(word T) bool { return strings.EqualFold(string(word), s) })
+	if i < 0 {
+		return errors.New("not one of " + c.join(", "))
+	}
+	*c.to = c.words[i]
+	return nil
+}
+
+// String implements pflag.Value. Package pflag calls it of a zero value, too.
+func (c *choice[T]) String() string {
+	if c.to == nil {
+		return ""
+	}
+	return string(*c.to)
+}
+
+// Type implements pflag.Value.
+func (c *choice[T]) Type() string { return c.join("|") }
+
+func (c *choice[T]) join(separator string) string {
+	var b strings.Builder
+	for i, word := range c.words {
+		if i > 0 {
+			b.WriteString(separator)
+		}
+		b.WriteString(string(word))
+	}
+	return b.String()
+}
+
 // Path is a flag value: the path of a file, relative to the directory that was current when it was set, since the program may
 // change its directory afterwards. The zero value is no path.
 type Path struct {

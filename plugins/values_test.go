@@ -109,3 +109,30 @@ func TestPath(t *testing.T) {
 		t.Error("an empty path is taken")
 	}
 }
+
+// colour is a type of its own that a flag sets.
+type colour string
+
+const (
+	red  colour = "red"
+	blue colour = "blue"
+)
+
+func TestChoice(t *testing.T) {
+	c := blue
+	value := plugins.Choice(&c, red, blue)
+	if value.String() != "blue" || value.Type() != "red|blue" {
+		t.Errorf("String(), Type() = %q, %q, want blue and red|blue", value, value.Type())
+	}
+	for s, want := range map[string]colour{"red": red, "BLUE": blue} {
+		if err := value.Set(s); err != nil || c != want || value.String() != string(want) {
+			t.Errorf("Set(%q) = %v, now %q and %q, want %q", s, err, c, value, want)
+		}
+	}
+	c = red
+	for _, s := range []string{"", "green", "re"} {
+		if err := value.Set(s); err == nil || err.Error() != "not one of red, blue" || c != red {
+			t.Errorf("Set(%q) = %v, now %q", s, err, c)
+		}
+	}
+}

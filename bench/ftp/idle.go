@@ -38,40 +38,11 @@ func heldByEach(p place) (each float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var sessions []*session
-	defer func() {
-		for _, s := range sessions {
-			_ = s.conn.(*net.TCPConn).SetLinger(0) // ports are free at once for the next turn
-			s.conn.Close()
-		}
-	}()
-	var before int64
-	for i := range idlers + 1 {
+	return contest.HeldByEach(p.pid, idlers, func() (net.Conn, func() error, error) {
 		s, err := open(where, time.Time{})
 		if err != nil {
-			return 0, err
+			return nil, nil, err
 		}
-		sessions = append(sessions, s)
-		if i == 0 { // what it needs to work at all is not counted
-			if before, err = rested(p.pid); err != nil {
-				return 0, err
-			}
-		}
-	}
-	after, err := rested(p.pid)
-	if err != nil {
-		return 0, err
-	}
-	for _, s := range sessions { // had the server closed some, there would be less to measure
-		if err := s.ask(200, "NOOP"); err != nil {
-			return 0, fmt.Errorf("a session did not stay: %w", err)
-		}
-	}
-	return float64(after-before) / idlers, nil
-}
-
-// rested is what a server's processes hold after a second of rest, in KiB.
-func rested(pid int) (int64, error) {
-	time.Sleep(time.Second)
-	return contest.KiB(pid, "smaps_rollup", "Pss")
+		return s.conn, func() error { return s.ask(200, "NOOP") }, nil
+	})
 }

@@ -39,39 +39,18 @@ func (b *bench) idle(ctx context.Context) error {
 
 // heldByEach is in KiB.
 func heldByEach(s site) (each float64, err error) {
-	var conns []net.Conn
-	defer func() {
-		for _, conn := range conns {
-			_ = conn.(*net.TCPConn).SetLinger(0) // ports are free at once for the next turn
-			conn.Close()
-		}
-	}()
-	var before int64
-	for i := range idleConns + 1 {
+	return contest.HeldByEach(s.pid, idleConns, func() (net.Conn, func() error, error) {
 		conn, err := net.Dial("tcp", s.addr)
 		if err != nil {
-			return 0, err
+			return nil, nil, err
 		}
-		conns = append(conns, conn)
-		if err := ask(conn); err != nil {
-			return 0, err
+		stays := func() error { return ask(conn) }
+		if err := stays(); err != nil {
+			_ = conn.Close()
+			return nil, nil, err
 		}
-		if i == 0 { // what it needs to work at all is not counted
-			if before, err = rested(s.pid); err != nil {
-				return 0, err
-			}
-		}
-	}
-	after, err := rested(s.pid)
-	if err != nil {
-		return 0, err
-	}
-	for _, conn := range conns { // had the server closed some, there would be less to measure
-		if err := ask(conn); err != nil {
-			return 0, fmt.Errorf("a connection did not stay: %w", err)
-		}
-	}
-	return float64(after-before) / idleConns, nil
+		return conn, stays, nil
+	})
 }
 
 // ask gets the small file over a connection that stays open.
@@ -86,12 +65,6 @@ func ask(conn net.Conn) error {
 	defer res.Body.Close()
 	_, err = io.Copy(io.Discard, res.Body)
 	return err
-}
-
-// rested is what a process holds after a second of rest, in KiB.
-func rested(pid int) (int64, error) {
-	time.Sleep(time.Second)
-	return contest.KiB(pid, "smaps_rollup", "Pss")
 }
 
 // growth tells whether a large file needs more memory than a small one.

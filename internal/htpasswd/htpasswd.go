@@ -14,13 +14,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync/atomic"
 
 	"github.com/tg123/go-htpasswd"
+
+	"github.com/gtwistd/gtwistd/internal/regular"
 )
 
 const (
@@ -133,26 +133,10 @@ func (u *user) remembers(m *mark) bool {
 	return right != nil && hmac.Equal(right[:], m[:])
 }
 
-// read reads the file at path, if it is one: opening a FIFO would wait for its other end.
 func read(path string) (*table, error) {
-	info, err := os.Stat(path)
+	data, err := regular.Read(path, maxFile, "password file")
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s: larger than %d MiB, not a password file", path, maxFile>>20)
 	}
 	t, err := parse(string(data))
 	var bad *Error

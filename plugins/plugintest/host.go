@@ -16,6 +16,7 @@ import (
 	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
 	"github.com/gtwistd/gtwistd/internal/htpasswd"
+	"github.com/gtwistd/gtwistd/internal/terms"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -52,7 +53,7 @@ func NewHost(t testing.TB, name string) *Host {
 		Pool:         pool{},
 		Listen:       h.listen,
 		ListenPacket: h.listenPacket,
-		TLS:          h.tls,
+		TLS:          func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return terms.TLS(h.certs, o) },
 		ListenTLS:    h.listenTLS,
 		AccessLog:    h.accessLog,
 		Private:      func(path string) bool { return h.certs.Owns(path) },

@@ -8,8 +8,7 @@ import (
 	"io"
 	"net"
 
-	"github.com/gtwistd/gtwistd/internal/endpoint"
-	"github.com/gtwistd/gtwistd/plugins"
+	"github.com/gtwistd/gtwistd/internal/terms"
 )
 
 func (h *Host) listen(ctx context.Context, spec string) (net.Listener, error) {
@@ -19,7 +18,7 @@ func (h *Host) listen(ctx context.Context, spec string) (net.Listener, error) {
 func (h *Host) listenTLS(ctx context.Context, spec string, c *tls.Config) (net.Listener, error) {
 	ln, err := h.set.ListenTLS(ctx, h.Env.Name, spec, c)
 	if err != nil {
-		return nil, usage(err)
+		return nil, terms.Usage(err)
 	}
 	if err := h.bound(ctx, spec, ln.Addr()); err != nil {
 		return nil, errors.Join(err, ln.Close())
@@ -30,20 +29,12 @@ func (h *Host) listenTLS(ctx context.Context, spec string, c *tls.Config) (net.L
 func (h *Host) listenPacket(ctx context.Context, spec string) (net.PacketConn, error) {
 	pc, err := h.set.ListenPacket(ctx, h.Env.Name, spec)
 	if err != nil {
-		return nil, usage(err)
+		return nil, terms.Usage(err)
 	}
 	if err := h.bound(ctx, spec, pc.LocalAddr()); err != nil {
 		return nil, errors.Join(err, pc.Close())
 	}
 	return pc, nil
-}
-
-// usage turns a mistake in a description into what the program exits with code 2 for.
-func usage(err error) error {
-	if e, ok := errors.AsType[*endpoint.Error](err); ok && e.Malformed {
-		return &plugins.UsageError{Reason: e.Error(), Suggestion: e.Hint()}
-	}
-	return err
 }
 
 // bound takes note of an address. If it is the one that shall be in use, it returns what a second bind to it meets.

@@ -112,8 +112,11 @@ func (f *files) Rename(from, to string) error {
 		case f.isPrivate(rel):
 			return errName
 		}
-		if _, err := f.stat(source); err != nil {
+		switch moved, err := f.stat(source); {
+		case err != nil:
 			return err
+		case exists && moved.IsDir(): // rename(2) would say that the file is not a directory
+			return fs.ErrExist
 		}
 		return f.rename(source, rel, exists)
 	}), "to", to)
@@ -143,7 +146,20 @@ func (f *files) rename(from, to string, over bool) error {
 	})
 }
 
-// Chtimes implements afero.Fs, for MFMT.
+// Chmod implements afero.Fs, for SITE CHMOD.
+func (f *files) Chmod(name string, mode fs.FileMode) error {
+	return f.changed("mode changed", name, f.do(name, f.user.account.MaySetTime(name), func(rel string) error {
+		if rel == "." {
+			return errRoot
+		}
+		if _, err := f.stat(rel); err != nil {
+			return err
+		}
+		return f.user.root.Chmod(rel, mode)
+	}), "mode", mode)
+}
+
+// Chtimes implements afero.Fs, for MFMT and SITE UTIME.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
 	return f.do(name, f.user.account.MaySetTime(name), func(rel string) error {
 		if _, err := f.stat(rel); err != nil {

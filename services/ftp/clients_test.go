@@ -39,7 +39,7 @@ var modes = []struct {
 }{
 	{"plain", []string{"--listen", anyPort}},
 	{"explicit", []string{"--listen", anyPort, "--tls", "require", "--tls-session-reuse", "require"}},
-	{"implicit", []string{"--implicit-port", anyPort, "--port", anyPort}},
+	{"implicit", []string{"--implicit-port", anyPort, "--tls-session-reuse", "require"}},
 	{"ipv6", []string{"--listen", `tcp6:0:interface=\:\:1`}},
 }
 

@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -12,73 +13,120 @@ const noop = "NOOP"
 // command is what becomes of a command.
 type command struct {
 	open     bool // before the login, too
+	absent   bool // is not to be had
 	transfer bool // has a data connection
+	between  bool // may stand between REST and the transfer that REST is about
 	// do returns the line for the library. Nil passes the command on as it is.
 	do func(c *session, verb, param string) string
+	// feature is its line in the answer to FEAT, "" if it has none now. Nil is none.
+	feature func(c *session) string
 }
 
-// commandTable returns the commands that there are.
-func commandTable(verb string) (command, bool) {
-	switch verb {
-	case "USER":
-		return command{open: true, do: (*session).doUSER}, true
-	case "PASS":
-		return command{open: true, do: (*session).doPASS}, true
-	case "AUTH":
-		return command{open: true, do: (*session).doAUTH}, true
-	case "PBSZ":
-		return command{open: true, do: (*session).doPBSZ}, true
-	case "PROT":
-		return command{open: true, do: (*session).doPROT}, true
-	case "FEAT":
-		return command{open: true, do: (*session).doFEAT}, true
-	case "HELP":
-		return command{open: true, do: (*session).doHELP}, true
-	case "OPTS":
-		return command{open: true, do: (*session).doOPTS}, true
-	case "HOST":
-		return command{open: true, do: says("220 There is one host here.")}, true
-	case "SYST", "CLNT", noop, "QUIT":
-		return command{open: true}, true
-	case "STRU":
-		return command{do: (*session).doSTRU}, true
-	case "MODE":
-		return command{do: (*session).doMODE}, true
-	case "TYPE":
-		return command{do: (*session).doTYPE}, true
-	case "ALLO", "ACCT":
-		return command{do: says("202 Not needed here.")}, true
-	case "REST":
-		return command{do: (*session).doREST}, true
-	case "RETR", "STOR", "APPE":
-		return command{transfer: true, do: needsParam}, true
-	case "STOU":
-		return command{transfer: true, do: (*session).doSTOU}, true
-	case "LIST", "NLST":
-		return command{transfer: true, do: (*session).doLIST}, true
-	case "MLSD":
-		return command{transfer: true}, true
-	case "PASV":
-		return command{do: (*session).doPASV}, true
-	case "EPSV":
-		return command{do: (*session).doEPSV}, true
-	case "PORT", "EPRT":
-		return command{do: (*session).doPORT}, true
-	case "SIZE", "MDTM", "MFMT", "DELE", "RNFR", "RNTO", "CWD", "XCWD", "MKD", "XMKD", "RMD", "XRMD",
-		"HASH", "XCRC", "MD5", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512":
-		return command{do: needsParam}, true
-	case "XCUP":
-		return command{do: func(*session, string, string) string { return "CDUP" }}, true
-	case "ABOR":
-		return command{do: (*session).doABOR}, true
-	case "STAT":
-		return command{do: (*session).doSTAT}, true
-	case "PWD", "XPWD", "CDUP", "MLST":
-		return command{}, true
-	case "SITE", "REIN", "SMNT", "ADAT", "CCC", "CONF", "ENC", "MIC", "LANG", "COMB", "AVBL", "MFCT", "MFF":
-		return command{open: true, do: says("502 %s is not to be had here.")}, true
+// newCommands returns the commands that there are.
+func newCommands() map[string]command {
+	all := map[string]command{}
+	for _, group := range []map[string]command{loginCommands(), sessionCommands(), dataCommands(), transferCommands(), directoryCommands(), fileCommands(), sumCommands()} {
+		maps.Copy(all, group)
 	}
-	return command{}, false
+	for _, verb := range []string{"SMNT", "ADAT", "CCC", "CONF", "ENC", "MIC", "LANG", "COMB", "MFCT", "MFF"} {
+		all[verb] = command{open: true, absent: true, do: says("502 %s is not to be had here.")}
+	}
+	return all
+}
+
+func loginCommands() map[string]command {
+	return map[string]command{
+		"USER": {open: true, do: (*session).doUSER},
+		"PASS": {open: true, do: (*session).doPASS},
+		"ACCT": {do: says("202 Not needed here.")},
+		"REIN": {open: true, do: (*session).doREIN},
+		"AUTH": {open: true, do: (*session).doAUTH, feature: underTLS("AUTH TLS")},
+		"PBSZ": {open: true, between: true, do: (*session).doPBSZ, feature: underTLS("PBSZ")},
+		"PROT": {open: true, between: true, do: (*session).doPROT, feature: underTLS("PROT")},
+		"QUIT": {open: true},
+	}
+}
+
+func sessionCommands() map[string]command {
+	return map[string]command{
+		noop:   {open: true},
+		"SYST": {open: true},
+		"FEAT": {open: true, do: (*session).doFEAT},
+		"HELP": {open: true, do: (*session).doHELP},
+		"OPTS": {open: true, do: (*session).doOPTS, feature: always("UTF8")},
+		"CLNT": {open: true, feature: always("CLNT")},
+		"HOST": {open: true, do: says("220 There is one host here.")},
+		"STAT": {do: (*session).doSTAT},
+		"SITE": {do: (*session).doSITE},
+		"AVBL": {feature: always("AVBL")},
+	}
+}
+
+func dataCommands() map[string]command {
+	return map[string]command{
+		"PASV": {between: true, do: (*session).doPASV, feature: always("PASV")},
+		"EPSV": {between: true, do: (*session).doEPSV, feature: always("EPSV")},
+		"PORT": {between: true, do: (*session).doPORT},
+		"EPRT": {between: true, do: (*session).doPORT, feature: always("EPRT")},
+		"ABOR": {do: (*session).doABOR},
+		"TYPE": {between: true, do: (*session).doTYPE},
+		"STRU": {do: (*session).doSTRU},
+		"MODE": {do: (*session).doMODE},
+	}
+}
+
+func transferCommands() map[string]command {
+	return map[string]command{
+		"REST": {do: (*session).doREST, feature: always("REST STREAM")},
+		"ALLO": {do: (*session).doALLO},
+		"RETR": {transfer: true, do: (*session).doTransfer},
+		"STOR": {transfer: true, do: (*session).doTransfer},
+		"APPE": {transfer: true, do: needsParam},
+		"STOU": {transfer: true, do: (*session).doSTOU},
+	}
+}
+
+func directoryCommands() map[string]command {
+	return map[string]command{
+		"LIST": {transfer: true, do: (*session).doLIST},
+		"NLST": {transfer: true, do: (*session).doLIST},
+		"MLSD": {transfer: true},
+		"MLST": {feature: always("MLST " + mlstFacts)},
+		"PWD":  {feature: always("TVFS")},
+		"XPWD": {},
+		"CWD":  {do: needsParam},
+		"XCWD": {do: needsParam},
+		"CDUP": {},
+		"XCUP": {do: func(*session, string, string) string { return "CDUP" }},
+		"MKD":  {do: needsParam},
+		"XMKD": {do: needsParam},
+		"RMD":  {do: needsParam},
+		"XRMD": {do: needsParam},
+	}
+}
+
+func fileCommands() map[string]command {
+	return map[string]command{
+		"SIZE": {do: (*session).doSIZE, feature: always("SIZE")},
+		"MDTM": {do: needsParam, feature: always("MDTM")},
+		"MFMT": {do: needsParam, feature: always("MFMT")},
+		"DELE": {do: needsParam},
+		"RNFR": {do: needsParam},
+		"RNTO": {do: (*session).doRNTO},
+	}
+}
+
+func sumCommands() map[string]command {
+	return map[string]command{
+		"HASH":    {do: needsParam, feature: (*session).hashFeature},
+		"XCRC":    {do: needsParam, feature: always("XCRC")},
+		"MD5":     {do: needsParam},
+		"XMD5":    {do: needsParam, feature: always("XMD5")},
+		"XSHA":    {do: needsParam},
+		"XSHA1":   {do: needsParam, feature: always("XSHA1")},
+		"XSHA256": {do: needsParam, feature: always("XSHA256")},
+		"XSHA512": {do: needsParam, feature: always("XSHA512")},
+	}
 }
 
 // says returns the do of a command with one answer, in which %s is its name.
@@ -99,8 +147,8 @@ func (c *session) command(line string) (out string, ok bool) {
 	if verb == "" {
 		return c.answer("500 An empty command."), true
 	}
-	known, found := commandTable(verb)
-	c.begin(verb)
+	known, found := c.srv.commands[verb]
+	c.begin(verb, known.between)
 	switch {
 	case !found:
 		return c.answer("500 " + strconv.Quote(verb) + " is not a command."), true
@@ -121,14 +169,18 @@ func (c *session) command(line string) (out string, ok bool) {
 	return out, true
 }
 
-// begin forgets what was about the command before.
-func (c *session) begin(verb string) {
+// begin forgets what was about the command before. between says that REST is not about this one, but may be about the next.
+func (c *session) begin(verb string, between bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.transfer != nil {
 		return // verb is about the transfer
 	}
 	c.verb, c.failure = verb, nil
+	c.renaming = c.renaming && verb == "RNTO"
+	if c.start = c.offset; !between {
+		c.offset = 0
+	}
 }
 
 func (c *session) hasUser() bool {
@@ -153,4 +205,29 @@ func (c *session) answerThen(text string, then func()) string {
 	defer c.mu.Unlock()
 	c.pending = &answer{text, then}
 	return noop
+}
+
+// inTurn calls fn when the library is done with what came before, also with a transfer that was aborted. fn returns the next
+// line for the library, or "" when it has said the answer.
+func (c *session) inTurn(fn func() string) string {
+	c.turn = fn
+	return c.answer("")
+}
+
+// answerInTurn is inTurn for what ends with an answer.
+func (c *session) answerInTurn(fn func() string) string {
+	return c.inTurn(func() string {
+		c.say(fn())
+		return ""
+	})
+}
+
+// result is text, or what is to be said of an error of files.
+func (c *session) result(text string, err error) string {
+	if err == nil {
+		return text
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.explain("451 Local error.")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -21,14 +22,13 @@ const (
 	copyBuffer = 256 << 10
 	// pipeSize is how much goes into a pipe at once; Linux gives a user without privileges no larger one.
 	pipeSize = 1 << 20
-	// rateGrace is when a transfer's rate begins to matter.
-	rateGrace = 15 * time.Second
 )
 
 var (
 	errStalled   = errors.New("stalled")
 	errSlow      = errors.New("too slow")
 	errReuse     = errors.New("TLS session not resumed")
+	errHandshake = errors.New("TLS handshake")
 	errTruncated = errors.New("TLS connection closed without notice")
 )
 
@@ -53,13 +53,14 @@ type dataConn struct {
 func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
 	c.retain()
 	t := c.current()
-	w := &wire{TCPConn: tcp, limits: &c.srv.limits, began: time.Now()}
+	w := &wire{TCPConn: tcp, limits: &c.srv.limits}
 	d := &dataConn{wire: w, session: c, transfer: t, stream: w}
 	c.mu.Lock()
+	config := c.tls
 	d.user = c.user
 	c.mu.Unlock()
 	if private {
-		d.secure = tls.Server(w, c.srv.tls.Config)
+		d.secure = tls.Server(w, config)
 		d.stream = d.secure
 	}
 	return d
@@ -93,14 +94,15 @@ func (d *dataConn) start() error {
 	err := d.secure.HandshakeContext(context.Background())
 	d.wire.fixed = false
 	if err != nil {
-		return d.fail(err)
+		d.session.log.Info("TLS handshake failed on a data connection", "error", err)
+		return d.fail(fmt.Errorf("%w: %w", errHandshake, err))
 	}
 	_ = d.wire.TCPConn.SetDeadline(time.Time{})
 	d.started = true
 	if d.secure.ConnectionState().DidResume || d.session.srv.reuse == reuseOff {
 		return nil
 	}
-	d.session.log.Warn("a data connection did not resume a TLS session")
+	d.session.log.Warn("a data connection did not resume the TLS session of its commands", "peer", addrOf(d.wire.RemoteAddr()))
 	if d.session.srv.reuse == tlsRequire {
 		return d.fail(errReuse)
 	}

@@ -33,11 +33,15 @@ func (f *files) open(rel string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// GetHandle implements ftpserver.ClientDriverExtentionFileTransfer.
-func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserver.FileTransfer, err error) {
+// GetHandle implements ftpserver.ClientDriverExtentionFileTransfer. The library knows of no offset.
+func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.FileTransfer, err error) {
+	t := f.session.current()
+	if t == nil {
+		return nil, f.told(name, errConnection) // it ended before it began, and nobody knows where
+	}
 	if flags&(os.O_WRONLY|os.O_RDWR) != 0 {
 		var u *upload
-		if u, err = f.openUpload(name, flags&os.O_APPEND != 0, offset); err == nil {
+		if u, err = f.openUpload(name, flags&os.O_APPEND != 0, t.start); err == nil {
 			handle = u
 		}
 	} else {
@@ -46,18 +50,21 @@ func (f *files) GetHandle(name string, flags int, offset int64) (handle ftpserve
 			if err != nil {
 				return err
 			}
-			if offset > info.Size() {
-				_ = file.Close()
-				return errBeyond
+			if err = errBeyond; t.start <= info.Size() {
+				_, err = file.Seek(t.start, io.SeekStart)
 			}
-			handle = &download{File: file, session: f.session, transfer: f.session.current()}
+			if err != nil {
+				_ = file.Close()
+				return err
+			}
+			handle = &download{File: file, session: f.session, transfer: t}
 			return nil
 		})
 	}
 	if err != nil {
 		return nil, err
 	}
-	f.session.fileOpened(f.session.current())
+	f.session.fileOpened(t)
 	return handle, nil
 }
 

@@ -1,6 +1,8 @@
 package ftp
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -13,33 +15,63 @@ func hashes() []string { return []string{"CRC32", "MD5", "SHA-1", "SHA-256", "SH
 // mlstFacts are what MLST and MLSD tell; the library knows no others.
 const mlstFacts = "Type*;Size*;Modify*;"
 
-func (c *session) doFEAT(_, _ string) string {
-	c.mu.Lock()
-	selected := c.hash
-	c.mu.Unlock()
-	features := []string{"CLNT", "EPRT", "EPSV"}
-	if c.srv.tls != nil && c.srv.mode != tlsOff || c.isSecure() {
-		features = append([]string{"AUTH TLS"}, append(features, "PBSZ", "PROT")...)
-	}
-	var list strings.Builder
-	for _, name := range hashes() {
-		list.WriteString(name)
-		if name == selected {
-			list.WriteByte('*')
+// always is a feature that is there.
+func always(text string) func(*session) string { return func(*session) string { return text } }
+
+// underTLS is a feature of servers that have TLS.
+func underTLS(text string) func(*session) string {
+	return func(c *session) string {
+		if c.srv.tls != nil && c.srv.mode != tlsOff || c.isSecure() {
+			return text
 		}
-		list.WriteByte(';')
+		return ""
 	}
-	features = append(features, "HASH "+list.String(), "MDTM", "MFMT", "MLST "+mlstFacts, "PASV", "REST STREAM", "SIZE", "TVFS", "UTF8",
-		"XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512")
+}
+
+// hashFeature marks the selected algorithm.
+func (c *session) hashFeature() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := "HASH "
+	for _, name := range hashes() {
+		if list += name; name == c.hash {
+			list += "*"
+		}
+		list += ";"
+	}
+	return list
+}
+
+func (c *session) doFEAT(_, _ string) string {
+	var features []string
+	for _, known := range c.srv.commands {
+		if known.feature == nil {
+			continue
+		}
+		if text := known.feature(c); text != "" {
+			features = append(features, text)
+		}
+	}
+	slices.Sort(features)
 	return c.answer("211-There is\r\n " + strings.Join(features, "\r\n ") + "\r\n211 all of this.")
 }
 
-func (c *session) doHELP(_, _ string) string {
-	return c.answer("214-The commands are\r\n" +
-		" ABOR ALLO APPE AUTH CDUP CLNT CWD  DELE EPRT EPSV FEAT HASH HELP\r\n" +
-		" HOST LIST MDTM MFMT MKD  MLSD MLST MODE NLST NOOP OPTS PASS PASV\r\n" +
-		" PBSZ PORT PROT PWD  QUIT REST RETR RMD  RNFR RNTO SIZE STAT STOR\r\n" +
-		" STOU STRU SYST TYPE USER XCRC XMD5 XSHA1 XSHA256 XSHA512\r\n214 and no others.")
+func (c *session) doHELP(_, about string) string {
+	if strings.EqualFold(strings.TrimSpace(about), "SITE") {
+		return c.siteHelp()
+	}
+	const row = 10
+	var verbs []string
+	for _, verb := range slices.Sorted(maps.Keys(c.srv.commands)) {
+		if !c.srv.commands[verb].absent {
+			verbs = append(verbs, fmt.Sprintf("%-7s", verb))
+		}
+	}
+	text := "214-The commands are\r\n"
+	for line := range slices.Chunk(verbs, row) {
+		text += " " + strings.TrimRight(strings.Join(line, " "), " ") + "\r\n"
+	}
+	return c.answer(text + "214 and no others.")
 }
 
 func (c *session) doOPTS(_, param string) string {

@@ -160,8 +160,10 @@ func (f *files) Stat(name string) (fs.FileInfo, error) {
 // go to a directory.
 func (f *files) maySee(name string) bool {
 	switch f.session.running() {
-	case "CWD", "XCWD", "CDUP", "RNFR":
+	case "CWD", "XCWD", "CDUP":
 		return true
+	case "RNFR":
+		return f.user.account.MayRename(name, name, false)
 	case "LIST", "NLST", "MLSD":
 		return f.user.account.MayList(path.Dir(name)) || f.user.account.MayList(name)
 	}
@@ -234,9 +236,6 @@ func (f *files) OpenFile(string, int, fs.FileMode) (afero.File, error) { return 
 
 // RemoveAll implements afero.Fs.
 func (f *files) RemoveAll(string) error { return errNotHere }
-
-// Chmod implements afero.Fs.
-func (f *files) Chmod(string, fs.FileMode) error { return errNotHere }
 
 // Chown implements afero.Fs.
 func (f *files) Chown(string, int, int) error { return errNotHere }

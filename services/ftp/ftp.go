@@ -39,9 +39,11 @@ const (
 	defaultListen = "tcp:" + defaultPort
 
 	defaultMaxClients   = 2000
+	defaultMaxPerIP     = 100              // a twentieth of all, and enough for an office behind one address
 	defaultIdle         = 10 * time.Minute // as twistd
 	defaultLoginTimeout = time.Minute
 	defaultStall        = time.Minute
+	rateGrace           = 15 * time.Second
 
 	anonymousName = "anonymous"
 )
@@ -60,6 +62,12 @@ func Plugin() plugins.Plugin {
 	}
 }
 
+// The values of flags that are one of some words.
+const (
+	anonymousOn, anonymousOff  = "on", "off"
+	uploadAtomic, uploadDirect = "atomic", "direct"
+)
+
 // options is what the command line says. Paths are made absolute as it is read: afterwards the program may change its
 // directory (--rundir).
 type options struct {
@@ -69,9 +77,9 @@ type options struct {
 
 	root     plugins.Path
 	writable bool
-	upload   uploadMode
+	upload   string
 
-	anonymous     choice
+	anonymous     string
 	anonymousName string
 	auth          plugins.Path
 	passwordFile  plugins.Path
@@ -95,15 +103,17 @@ func newOptions() *options {
 		users:         plugins.Path{Kind: "FILE"},
 		guard:         accounts.DefaultGuard(),
 		xferlog:       plugins.Path{Kind: "FILE"},
-		upload:        uploadMode{choice{value: uploadAtomic, of: []string{uploadAtomic, uploadDirect}}},
-		anonymous:     choice{value: "on", of: []string{"on", "off"}},
+		upload:        uploadAtomic,
+		anonymous:     anonymousOn,
 		anonymousName: anonymousName,
-		tls:           newTLSOptions(),
+		tls:           tlsOptions{reuse: reuseOff},
 		limits: limits{
 			maxClients: defaultMaxClients,
+			maxPerIP:   defaultMaxPerIP,
 			idle:       plugins.Duration(defaultIdle),
 			login:      plugins.Duration(defaultLoginTimeout),
 			stall:      plugins.Duration(defaultStall),
+			grace:      rateGrace,
 		},
 	}
 }
@@ -112,7 +122,8 @@ func newOptions() *options {
 type limits struct {
 	maxClients, maxPerIP int
 	idle, login, stall   plugins.Duration
-	minRate              plugins.Size // bytes a second
+	minRate              plugins.Size  // bytes a second
+	grace                time.Duration // how long the peer of a transfer is waited for before its rate matters
 }
 
 // Flags implements plugins.Maker.
@@ -126,6 +137,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 	plugins.Group(fs, "Where to listen", o.listenFlags)
 	plugins.Group(fs, "Files", o.fileFlags)
 	plugins.Group(fs, "Users", o.userFlags)
+	plugins.Group(fs, "Wrong passwords", o.guardFlags)
 	plugins.Group(fs, "TLS", o.tls.flags)
 	plugins.Group(fs, "Limits", o.limits.flags)
 	plugins.Group(fs, "Log", func(fs *pflag.FlagSet) {
@@ -134,7 +146,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 }
 
 func (o *options) listenFlags(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.port, "port", "p", "", "listen on `PORT` of all interfaces (default "+defaultPort+" without --listen)")
+	fs.StringVarP(&o.port, "port", "p", "", "listen on `PORT` of all interfaces (default "+defaultPort+" without --listen and --implicit-port)")
 	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil, "listen on `ENDPOINT`, such as tcp:2121:interface=127.0.0.1; repeatable; see gtwistd help endpoints")
 	fs.StringArrayVar(&o.tls.implicit, "implicit-port", nil, "listen on `ENDPOINT`, such as 990, for clients that begin with TLS; repeatable")
@@ -146,11 +158,11 @@ func (o *options) listenFlags(fs *pflag.FlagSet) {
 func (o *options) fileFlags(fs *pflag.FlagSet) {
 	fs.VarP(&o.root, "root", "r", "serve the files below this directory (default the current directory)")
 	fs.BoolVar(&o.writable, "writable", false, "let users write, too; without --auth, that is anybody")
-	fs.Var(&o.upload, "upload", "atomic: a file appears when all of it is there; direct: it is written in place, and seen while it grows")
+	fs.Var(plugins.Choice(&o.upload, uploadAtomic, uploadDirect), "upload", "atomic: a file appears when all of it is there; direct: it is written in place, and seen while it grows")
 }
 
 func (o *options) userFlags(fs *pflag.FlagSet) {
-	fs.Var(&o.anonymous, "anonymous", "let people without an account in, who may read")
+	fs.Var(plugins.Choice(&o.anonymous, anonymousOn, anonymousOff), "anonymous", "let people without an account in, who may read")
 	fs.StringVar(&o.anonymousName, "user-anonymous", o.anonymousName, "what they give as their `NAME`; ftp is always understood, too")
 	fs.Var(&o.auth, "auth", "let the users of this password file in; gtwistd hash-password NAME writes its lines")
 	fs.Var(&o.users, "users", "take the users' directories, rights, quotas and other limits from this file, in TOML; what it does not say is as the other options have it")
@@ -160,9 +172,19 @@ func (o *options) userFlags(fs *pflag.FlagSet) {
 	}
 }
 
+func (o *options) guardFlags(fs *pflag.FlagSet) {
+	g := &o.guard
+	fs.Var((*plugins.Duration)(&g.Delay), "login-delay", "hold back the answer to a wrong password for this long, to the next of that address or user for twice as long, and so on up to "+g.MaxDelay.String()+"; 0 is not at all")
+	fs.IntVar(&g.Failures, "ban-after", g.Failures, "let nobody in from an IPv4 address, or a /64 of IPv6, after this `NUMBER` of wrong passwords, at most 100; 0 is never")
+	fs.IntVar(&g.UserFailures, "ban-user-after", g.UserFailures, "let a user in from nowhere after this `NUMBER` of wrong passwords, at most 100, with which anybody who knows the name can keep its owner out; 0 is never")
+	fs.Var((*plugins.Duration)(&g.Window), "ban-window", "forget a wrong password after this long")
+	fs.Var((*plugins.Duration)(&g.Ban), "ban-time", "end a ban after this long")
+	fs.Var((*networks)(&g.Trusted), "ban-trust", "do not count the wrong passwords of this network, such as 10.0.0.0/8, or address; repeatable")
+}
+
 func (l *limits) flags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.maxClients, "max-clients", l.maxClients, "serve this `NUMBER` of clients at once, and tell more of them to come later (421); 0 is no limit")
-	fs.IntVar(&l.maxPerIP, "max-clients-per-ip", 0, "serve this `NUMBER` of clients of one address at once; 0 is no limit")
+	fs.IntVar(&l.maxPerIP, "max-clients-per-ip", l.maxPerIP, "serve this `NUMBER` of clients of one IPv4 address, or one /64 of IPv6, at once; 0 is no limit")
 	fs.Var(&l.idle, "idle-timeout", "close a connection without a command or a transfer for this long; 0 is never")
 	fs.Var(&l.login, "login-timeout", "close a connection that has not logged in after this long")
 	fs.Var(&l.stall, "stall-timeout", "break off a transfer that does not move for this long")
@@ -179,9 +201,7 @@ func (o *options) Make(ctx context.Context, env *plugins.Env) (plugins.Service, 
 		s.close()
 		return nil, err
 	}
-	if guest := s.book.Anonymous(); o.writable && o.anonymous.on() && s.users == nil && !guest.Disabled && guest.Permissions&^accounts.Read != 0 {
-		env.Log.WarnContext(ctx, "ANYBODY CAN WRITE: --writable lets anonymous clients change and delete files; --auth FILE lets only users do that", "root", s.path)
-	}
+	s.warnOfWriters(ctx)
 	return s, nil
 }
 
@@ -195,7 +215,7 @@ func (o *options) check() error {
 		o.auth = o.passwordFile
 	}
 	switch {
-	case !o.anonymous.on() && o.auth.Given == "":
+	case o.anonymous != anonymousOn && o.auth.Given == "":
 		return &plugins.UsageError{Reason: "--anonymous off: nobody could log in", Suggestion: "add --auth FILE"}
 	case o.anonymousName == "" || strings.ContainsAny(o.anonymousName, "\r\n\x00"):
 		return plugins.Usagef("--user-anonymous %q: not a name", o.anonymousName)
@@ -208,7 +228,48 @@ func (o *options) check() error {
 	case o.limits.stall == 0:
 		return plugins.Usagef("--stall-timeout 0: nothing could be transferred")
 	}
+	if err := o.checkGuard(); err != nil {
+		return err
+	}
+	if err := o.checkEndpoints(); err != nil {
+		return err
+	}
 	return o.tls.check()
+}
+
+// longestDelay is more than any client waits for an answer.
+const longestDelay = time.Hour
+
+func (o *options) checkGuard() error {
+	const never = "give a number from 1 to 100, or 0 for never"
+	g := &o.guard
+	switch bans := g.Failures > 0 || g.UserFailures > 0; {
+	case g.Delay > longestDelay:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--login-delay %v: longer than anybody waits", g.Delay), Suggestion: "give an hour at most"}
+	case g.Failures < 0 || g.Failures > accounts.MaxFailures:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--ban-after %d: out of range", g.Failures), Suggestion: never}
+	case g.UserFailures < 0 || g.UserFailures > accounts.MaxFailures:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--ban-user-after %d: out of range", g.UserFailures), Suggestion: never}
+	case bans && g.Window <= 0:
+		return &plugins.UsageError{Reason: "--ban-window 0: nobody would be banned", Suggestion: "say so with --ban-after 0"}
+	case bans && g.Ban <= 0:
+		return &plugins.UsageError{Reason: "--ban-time 0: nobody would be banned", Suggestion: "say so with --ban-after 0"}
+	}
+	return nil
+}
+
+func (o *options) checkEndpoints() error {
+	for _, named := range []struct {
+		option string
+		specs  []string
+	}{{"--port", []string{o.port}}, {"--listen", o.listen}, {"--implicit-port", o.tls.implicit}} {
+		for _, spec := range named.specs {
+			if err := checkEndpoint(named.option, spec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // maybeEndpoint leaves numbers, and all that has the marks of an endpoint, to those who know more about them.
@@ -218,7 +279,7 @@ func maybeEndpoint(s string) bool {
 
 // open fills s, from what is most likely to be wrong to what others can see.
 func (o *options) open(ctx context.Context, s *server) (err error) {
-	if s.root, s.path, err = openRoot(o.root.Abs()); err != nil {
+	if err := s.roots.begin(s.dir); err != nil {
 		return fmt.Errorf("--root %q: %w", o.root.Name(), err)
 	}
 	if o.auth.Given != "" {
@@ -245,7 +306,6 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 
 // openBook reads the users file, if there is one, and looks for the directories in it.
 func (o *options) openBook(ctx context.Context, s *server) (err error) {
-	s.dir = filepath.Clean(o.root.Abs())
 	anonymous := accounts.Account{Root: s.dir, Permissions: accounts.Read}
 	users := anonymous
 	if o.writable {
@@ -254,36 +314,41 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 			anonymous.Permissions = accounts.All
 		}
 	}
-	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Pool: s.env.Pool, Log: s.log})
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Check: s.checkBook, Pool: s.env.Pool, Log: s.log})
 	wrong, isWrong := errors.AsType[*accounts.Error](err)
 	switch {
 	case isWrong:
 		return wrong // it names the file
 	case err != nil:
 		return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
-	case s.users == nil && s.book.HasUsers():
-		return &plugins.UsageError{Reason: fmt.Sprintf("--users %q: it has users, and nobody knows their passwords", o.users.Given), Suggestion: "add --auth FILE"}
 	}
 	if o.users.Given != "" {
 		if s.secret, err = filepath.EvalSymlinks(o.users.Abs()); err != nil {
 			return fmt.Errorf("--users %q: %w", o.users.Given, bare(err))
 		}
 	}
-	return s.checkRoots(ctx, o.users.Given)
+	if err := s.checkBook(ctx, s.book); err != nil {
+		return fmt.Errorf("--users %q: %w", o.users.Given, err)
+	}
+	return nil
 }
 
-// checkRoots fails if a directory is missing; one that has the user's name in it may be made later.
-func (s *server) checkRoots(ctx context.Context, file string) error {
-	fixed := s.book.FixedRoots()
+// checkBook says whether a users file can be meant: it fails if nobody knows the passwords or a directory is missing; one that has
+// the user's name in it may be made later.
+func (s *server) checkBook(ctx context.Context, book *accounts.Book) error {
+	if s.users == nil && book.HasUsers() {
+		return &plugins.UsageError{Reason: "it has users, and nobody knows their passwords", Suggestion: "add --auth FILE"}
+	}
+	fixed := book.FixedRoots()
 	for _, dir := range fixed {
 		if dir == s.dir {
 			continue
 		}
 		if err := isDirectory(dir); err != nil {
-			return fmt.Errorf("--users %q: root %q: %w", file, dir, err)
+			return fmt.Errorf("root %q: %w", dir, err)
 		}
 	}
-	for _, dir := range s.book.Roots() {
+	for _, dir := range book.Roots() {
 		if err := isDirectory(dir); err != nil && !slices.Contains(fixed, dir) {
 			s.log.WarnContext(ctx, "a user cannot log in", "root", dir, "error", err)
 		}
@@ -296,7 +361,7 @@ func (o *options) bind(ctx context.Context, s *server) error {
 	switch {
 	case o.port != "":
 		specs = append([]string{o.port}, specs...)
-	case len(specs) == 0:
+	case len(specs) == 0 && len(o.tls.implicit) == 0:
 		specs = []string{defaultListen}
 	}
 	for _, spec := range specs {

@@ -94,3 +94,27 @@ func FuzzReplies(f *testing.F) {
 		}
 	})
 }
+
+// FuzzValues says that what options take is the same when it is set again from what they show.
+func FuzzValues(f *testing.F) {
+	for _, s := range []string{"10.0.0.0/8", "::1", "1.2.3.4", "10.0.0.0/8=1.2.3.4", "::/0=home.example", "50000-50100", "21", "fe80::1%eth0", "=", "-"} {
+		f.Add(s)
+	}
+	type value interface {
+		Set(string) error
+		String() string
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, fresh := range []func() value{
+			func() value { return &networks{} }, func() value { return &publicIPs{} }, func() value { return &portRange{} },
+		} {
+			one, two := fresh(), fresh()
+			if one.Set(s) != nil {
+				continue
+			}
+			if err := two.Set(one.String()); err != nil || two.String() != one.String() {
+				t.Errorf("%T: %q is shown as %q, which is %q, %v", one, s, one, two, err)
+			}
+		}
+	})
+}

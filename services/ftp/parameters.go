@@ -21,19 +21,74 @@ func (c *session) doMODE(_, mode string) string {
 }
 
 func (c *session) doTYPE(_, kind string) string {
-	switch strings.ToUpper(strings.ReplaceAll(kind, " ", "")) {
+	kind = strings.ToUpper(strings.ReplaceAll(kind, " ", ""))
+	switch kind {
 	case "I", "L8", "A", "AN":
-		return "TYPE " + kind
+	default:
+		return c.answer("504 TYPE I or TYPE A.")
 	}
-	return c.answer("504 TYPE I or TYPE A.")
+	c.mu.Lock()
+	c.ascii = kind[0] == 'A'
+	c.mu.Unlock()
+	return "TYPE " + kind
 }
 
+func (c *session) isASCII() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ascii
+}
+
+// doREST keeps the offset from the library, which would hold it until a transfer, whatever comes before (RFC 3659 section 5.3
+// wants it to come next).
 func (c *session) doREST(_, offset string) string {
-	n, err := strconv.ParseInt(offset, 10, 64)
-	if err != nil || n < 0 || strings.Trim(offset, "0123456789") != "" {
+	n, ok := parseCount(offset)
+	switch {
+	case !ok:
 		return c.answer("501 REST of how many bytes?")
+	case c.isASCII():
+		return c.answer("501 REST is for TYPE I.")
 	}
-	return "REST " + offset
+	c.mu.Lock()
+	c.offset = n
+	c.mu.Unlock()
+	return c.answer("350 The next transfer begins there.")
+}
+
+// parseCount takes a number without a sign.
+func parseCount(s string) (int64, bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && strings.Trim(s, "0123456789") == ""
+}
+
+// doTransfer is RETR and STOR, which begin where REST said.
+func (c *session) doTransfer(verb, param string) string {
+	c.mu.Lock()
+	wrong := c.start > 0 && c.ascii
+	c.mu.Unlock()
+	if wrong {
+		return c.answer("554 REST is for TYPE I.")
+	}
+	return needsParam(c, verb, param)
+}
+
+// doALLO remembers the size of the next upload, and says if the quota has no room for it.
+func (c *session) doALLO(_, param string) string {
+	size, record, _ := strings.Cut(param, " ") // "R n" is for files with a structure
+	n, ok := parseCount(size)
+	if !ok || record != "" && !strings.HasPrefix(strings.ToUpper(record), "R ") {
+		return c.answer("501 ALLO of how many bytes?")
+	}
+	return c.answerInTurn(func() string {
+		room, err := c.files().room()
+		if err == nil && room >= 0 && room < n {
+			return "552 Quota exceeded."
+		}
+		c.mu.Lock()
+		c.allocated = n
+		c.mu.Unlock()
+		return c.result("200 There is room.", err)
+	})
 }
 
 // doSTOU makes a name that nobody has (RFC 1123 section 4.1.2.9: it is in the answer).
@@ -41,14 +96,18 @@ func (c *session) doSTOU(_, _ string) string { return "STOR upload-" + strings.T
 
 // doLIST removes the options of ls, which clients send as if there were one.
 func (c *session) doLIST(verb, param string) string {
+	if param = withoutOptions(param); param == "" {
+		return verb
+	}
+	return verb + " " + param
+}
+
+func withoutOptions(param string) string {
 	for strings.HasPrefix(param, "-") {
 		_, param, _ = strings.Cut(param, " ")
 		param = strings.TrimLeft(param, " ")
 	}
-	if param == "" {
-		return verb
-	}
-	return verb + " " + param
+	return param
 }
 
 // doABOR keeps from the library what comes when there is nothing to abort: it would answer while the goroutine of the
@@ -60,13 +119,29 @@ func (c *session) doABOR(verb, _ string) string {
 	return verb
 }
 
-// doSTAT lets the library wait for that goroutine.
+// doSTAT lets the library wait for that goroutine. With options of ls alone it lists, as LIST would.
 func (c *session) doSTAT(verb, param string) string {
+	if path := withoutOptions(param); path != "" {
+		return verb + " " + path
+	}
 	switch {
 	case param != "":
-		return verb + " " + param
+		return verb + " ."
 	case c.current() != nil:
 		return verb
 	}
-	return c.answer("") + "\r\n" + verb
+	return c.inTurn(func() string { return verb })
+}
+
+// doRNTO wants RNFR to be the command before, and to have been right (RFC 959 section 4.1.3). The library would take the last
+// one that was.
+func (c *session) doRNTO(verb, param string) string {
+	c.mu.Lock()
+	ready := c.renaming
+	c.renaming = false
+	c.mu.Unlock()
+	if !ready {
+		return c.answer("503 RNFR comes first.")
+	}
+	return needsParam(c, verb, param)
 }

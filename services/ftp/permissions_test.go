@@ -33,6 +33,7 @@ func TestPermissionWords(t *testing.T) {
 		{[]string{"APPE f"}, []string{"overwrite"}},
 		{[]string{"REST 1", "STOR f"}, []string{"overwrite"}},
 		{[]string{"MFMT 20200101000000 f"}, []string{"overwrite"}},
+		{[]string{"SITE CHMOD 600 f"}, []string{"overwrite"}},
 		{[]string{"DELE f"}, []string{"delete"}},
 		{[]string{"RMD d"}, []string{"delete"}},
 		{[]string{"RNFR f", "RNTO new"}, []string{"rename"}},
@@ -68,7 +69,7 @@ func TestPermissionWords(t *testing.T) {
 			want := command.may == nil || slices.ContainsFunc(command.may, func(enough string) bool {
 				return !slices.ContainsFunc(strings.Split(enough, "+"), func(word string) bool { return !slices.Contains(words, word) })
 			})
-			got := try(c, command.lines)
+			got := attempt(c, command.lines)
 			if may := got[0] < '4'; may != want {
 				t.Errorf("%s: %q: %q, want it allowed: %v", set, command.lines, got, want)
 			} else if !may && !strings.HasSuffix(strings.ToLower(got), "permission denied.") {
@@ -97,8 +98,8 @@ func fresh(t *testing.T, dir string) {
 	}
 }
 
-// try sends commands, with a data connection for the last if it is a transfer, until one fails, and returns the last answer.
-func try(c *raw, lines []string) (got string) {
+// attempt sends commands, with a data connection for the last if it is a transfer, until one fails, and returns the last answer.
+func attempt(c *raw, lines []string) (got string) {
 	c.t.Helper()
 	var data io.Closer = io.NopCloser(nil)
 	if verb, _, _ := strings.Cut(lines[len(lines)-1], " "); slices.Contains([]string{"LIST", "NLST", "MLSD", "RETR", "STOR", "STOU", "APPE"}, verb) {

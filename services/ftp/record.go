@@ -21,6 +21,7 @@ func (c *session) record(t *transfer) {
 	if !path.IsAbs(name) && c.context != nil {
 		name = path.Join(c.context.Path(), name)
 	}
+	name = path.Clean(name)
 	took := time.Since(t.began)
 	level, result := slog.LevelInfo, "complete"
 	if t.err != nil {

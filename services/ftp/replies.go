@@ -48,6 +48,7 @@ func (f *failure) Error() string { return f.text }
 // transfer is a command with a data connection, from when the library gets it to its last answer.
 type transfer struct {
 	verb, path string
+	start      int64 // of REST
 	began      time.Time
 	bytes      atomic.Int64
 	done       chan struct{} // closed after the last answer
@@ -57,6 +58,7 @@ type transfer struct {
 	open   bool // the file is
 	late   bool // the record waits for the file to be closed
 	err    error
+	least  int64 // how many bytes must come, as ALLO said
 
 	listing []byte // what LIST or MLSD sends
 }
@@ -87,7 +89,14 @@ func (c *session) current() *transfer {
 func (c *session) beginTransfer(verb, param string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.transfer = &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
+	t := &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
+	if verb == "RETR" || verb == "STOR" { // the others begin where they must
+		t.start = c.start
+	}
+	if verb == "STOR" || verb == "APPE" || verb == "STOU" {
+		t.least, c.allocated = c.allocated, 0
+	}
+	c.transfer = t
 	c.srv.transfers.Add(1)
 }
 
@@ -186,7 +195,13 @@ func (c *session) send(p []byte) error {
 func (c *session) startTLS() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stream, c.secure = tls.Server(c.raw, c.srv.tls.Config), true
+	c.beginTLS()
+}
+
+// beginTLS is called with mu, or before anybody else knows of the session.
+func (c *session) beginTLS() {
+	c.tls = c.srv.sessionTLS()
+	c.stream, c.secure = tls.Server(c.raw, c.tls), true
 }
 
 // reply decides what a line of the library becomes, and what is to be done once it is sent. "" sends nothing.
@@ -195,6 +210,9 @@ func (c *session) reply(line string) (string, func()) {
 	defer c.mu.Unlock()
 	code, final := codeOf(line)
 	switch {
+	case c.unheard > 0 && final:
+		c.unheard--
+		return "", nil
 	case c.pending != nil && line == "200 OK":
 		a := c.pending
 		c.pending = nil
@@ -209,6 +227,8 @@ func (c *session) reply(line string) (string, func()) {
 		return c.begun(), nil
 	case code == 227 || code == 229:
 		return c.awaiting(line), nil
+	case code == 350: // of RNFR
+		c.renaming = true
 	case code == 211 || code == 213: // STAT, also during a transfer
 		return line, nil
 	}
@@ -314,8 +334,6 @@ func polite(code int, verb, line string) string {
 		return "331 And the password?"
 	case code == 350 && verb == "RNFR":
 		return "350 And the new name?"
-	case code == 350 && verb == "REST":
-		return "350 The next transfer begins there."
 	case code == 250 && verb == "RNTO":
 		return "250 Renamed."
 	case code == 200 && verb == "CLNT":
@@ -332,57 +350,80 @@ var (
 // failureOf says what went wrong with what has that path; "" for what everybody knows. No error's own text is in it, as it
 // may hold paths that are nobody's business.
 func (c *session) failureOf(path string, err error) *failure {
+	if told, ok := errors.AsType[*failure](err); ok {
+		return told
+	}
+	code, reason := c.brokenOff(err)
+	if code == 0 {
+		code, reason = reasonOf(err)
+	}
+	if code == 0 {
+		c.log.Warn("a file cannot be served", "path", path, "error", err)
+		code, reason = 451, "local error"
+	}
+	if path == "" {
+		return &failure{code, sentence(reason)}
+	}
 	if len(path) > maxShown {
 		path = path[:maxShown] + "…"
 	}
-	if path != "" {
-		path += ": "
-	}
-	f := func(code int, text string) *failure { return &failure{code, sentence(path + text)} }
-	var refused *refusal
-	var told *failure
+	return &failure{code, strings.ReplaceAll(path, "\n", "\x00") + ": " + reason + "."}
+}
+
+// brokenOff says why a transfer had to end; code 0 is for another reason.
+func (c *session) brokenOff(err error) (code int, reason string) {
 	switch {
-	case errors.As(err, &told):
-		return told
-	case errors.As(err, &refused):
-		return f(refused.code, refused.reason)
 	case errors.Is(err, errAborted):
-		return f(426, "transfer aborted")
+		return 426, "transfer aborted"
 	case errors.Is(err, errStalled):
-		return f(426, "nothing moved for "+c.srv.limits.stall.String()+", transfer aborted")
+		return 426, "nothing moved for " + c.srv.limits.stall.String() + ", transfer aborted"
 	case errors.Is(err, errSlow):
-		return f(426, "too slow, transfer aborted")
+		return 426, "too slow, transfer aborted"
 	case errors.Is(err, errReuse):
-		return f(522, "the data connection must resume the TLS session of the control connection")
+		return 522, "the data connection must resume the TLS session of the control connection"
 	case errors.Is(err, errTruncated), isNetwork(err):
-		return f(426, "data connection lost, transfer aborted")
-	case errors.Is(err, accounts.ErrTooLarge):
-		return f(552, accounts.ErrTooLarge.Error())
-	case isAny(err, ftpserver.ErrStorageExceeded, accounts.ErrQuota):
-		return f(552, "quota exceeded")
-	case isAny(err, syscall.ENOSPC, syscall.EDQUOT):
-		return f(452, "no room left")
-	case errors.Is(err, plugins.ErrFull):
-		return f(450, "busy, try again later")
-	case errors.Is(err, syscall.EROFS):
-		return f(550, "the file system is read-only")
-	case errors.Is(err, syscall.ENOTEMPTY):
-		return f(550, "the directory is not empty")
-	case isAny(err, syscall.ENAMETOOLONG, syscall.EINVAL, syscall.EILSEQ):
-		return f(553, "no file can have that name")
-	case errors.Is(err, fs.ErrPermission):
-		return f(550, "permission denied")
-	case errors.Is(err, fs.ErrExist):
-		return f(550, "it exists")
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotExist):
-		return f(550, "no such file or directory")
-	case errors.Is(err, syscall.EISDIR):
-		return f(550, "it is a directory")
-	case isEscape(err):
-		return f(550, "no such file or directory")
+		return 426, "data connection lost, transfer aborted"
+	case errors.Is(err, errHandshake):
+		return 522, "the TLS handshake of the data connection failed"
 	}
-	c.log.Warn("a file cannot be served", "path", path, "error", err)
-	return f(451, "local error")
+	return 0, ""
+}
+
+// reasonOf says what is wrong with a file; code 0 is for what nobody has thought of.
+func reasonOf(err error) (code int, reason string) {
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return refused.code, refused.reason
+	}
+	for _, r := range reasons {
+		if isAny(err, r.of...) {
+			return r.code, r.text
+		}
+	}
+	if isEscape(err) {
+		return 550, noSuchFile
+	}
+	return 0, ""
+}
+
+const noSuchFile = "no such file or directory"
+
+// reasons are what clients are told of errors; the first that fits counts.
+var reasons = []struct {
+	code int
+	text string
+	of   []error
+}{
+	{552, accounts.ErrTooLarge.Error(), []error{accounts.ErrTooLarge}},
+	{552, "quota exceeded", []error{ftpserver.ErrStorageExceeded, accounts.ErrQuota}},
+	{452, "no room left", []error{syscall.ENOSPC, syscall.EDQUOT}},
+	{450, "busy, try again later", []error{plugins.ErrFull}},
+	{550, "the file system is read-only", []error{syscall.EROFS}},
+	{550, "the directory is not empty", []error{syscall.ENOTEMPTY}},
+	{553, "no file can have that name", []error{syscall.ENAMETOOLONG, syscall.EINVAL, syscall.EILSEQ}},
+	{550, "permission denied", []error{fs.ErrPermission}},
+	{550, "it exists", []error{fs.ErrExist}},
+	{550, noSuchFile, []error{syscall.ENOTDIR, syscall.ELOOP, fs.ErrNotExist}},
+	{550, "it is a directory", []error{syscall.EISDIR}},
 }
 
 func isAny(err error, targets ...error) bool {
@@ -395,10 +436,7 @@ func isAny(err error, targets ...error) bool {
 }
 
 // isEscape says that a link leads out of the root. Package os has no name for it.
-func isEscape(err error) bool {
-	var p *fs.PathError
-	return errors.As(err, &p) && strings.Contains(p.Err.Error(), "escapes")
-}
+func isEscape(err error) bool { return bare(err).Error() == "path escapes from parent" }
 
 func isNetwork(err error) bool {
 	var op *net.OpError
@@ -406,18 +444,20 @@ func isNetwork(err error) bool {
 		errors.As(err, new(tls.RecordHeaderError)) || errors.As(err, new(tls.AlertError))
 }
 
-// bare removes the operation and the path that the caller knows.
+// bare removes the operation and the paths that the caller knows.
 func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
+	}
+	if l, ok := errors.AsType[*os.LinkError](err); ok {
+		return l.Err
 	}
 	return err
 }
 
-// sentence begins with a capital and ends with a full stop. Names keep their case.
+// sentence begins with a capital and ends with a full stop.
 func sentence(s string) string {
-	if r, n := utf8.DecodeRuneInString(s); !strings.HasPrefix(s, "/") && n > 0 {
+	if r, n := utf8.DecodeRuneInString(s); n > 0 {
 		s = string(unicode.ToUpper(r)) + s[n:]
 	}
 	return strings.ReplaceAll(s, "\n", "\x00") + "."

@@ -3,22 +3,56 @@ package ftp
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 func (c *session) doUSER(_, name string) string {
-	c.mu.Lock()
-	secure, in := c.secure, c.user != nil
-	c.name = name
-	c.mu.Unlock()
 	switch {
-	case in:
-		return c.answer("530 You are logged in; another user needs another connection.")
-	case c.srv.mode == tlsRequire && !secure:
+	case c.srv.mode == tlsRequire && !c.isSecure():
 		return c.answer("530 TLS is required here: send AUTH TLS first.")
 	case name == "":
 		return c.answer("501 USER of what name?")
 	}
-	return "USER " + name
+	return c.inTurn(func() string {
+		c.logout()
+		c.mu.Lock()
+		c.name = name
+		c.mu.Unlock()
+		return "USER " + name
+	})
+}
+
+// doREIN begins anew, under TLS if there is any (RFC 959 section 4.1.1).
+func (c *session) doREIN(_, _ string) string {
+	return c.inTurn(func() string {
+		c.logout()
+		c.mu.Lock()
+		c.ascii, c.hash, c.idle = false, defaultHash, c.srv.limits.idle
+		c.unheard = 2
+		c.mu.Unlock()
+		return "TYPE I\r\nOPTS HASH " + defaultHash + "\r\n" + c.answer("220 Ready for a user.")
+	})
+}
+
+// logout forgets who the client is, and what it has said as that. No transfer runs.
+func (c *session) logout() {
+	c.mu.Lock()
+	u := c.user
+	c.user, c.name, c.told, c.allocated = nil, "", nil, 0
+	c.active, c.epsvOnly = noAddr, false
+	if u != nil {
+		c.stranger = time.Now()
+	}
+	c.mu.Unlock()
+	if u == nil {
+		return
+	}
+	c.endData()
+	c.context.SetPath("/")
+	c.log.Info("logout", "user", u.name)
+	if u.leave != nil {
+		u.leave()
+	}
 }
 
 func (c *session) doPASS(_, password string) string {
@@ -48,10 +82,15 @@ func (c *session) doAUTH(_, method string) string {
 		return c.answer("504 AUTH TLS is the only one here.")
 	case c.isSecure():
 		return c.answer("503 The connection is encrypted.")
+	case c.hasUser():
+		return c.answer("503 AUTH TLS comes before the login; REIN ends this one.")
 	case len(c.in) > 0 || len(c.queue) > 0:
 		// Whoever is between us and the client could have put it there (CVE-2011-0411).
 		return c.answer("503 Wait for the answer to AUTH.")
 	}
+	c.mu.Lock()
+	c.name = "" // it may be of somebody between us and the client, and so the session that its password would open (RFC 4217)
+	c.mu.Unlock()
 	return c.answerThen("234 Begin with TLS.", c.startTLS)
 }
 

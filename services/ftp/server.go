@@ -10,7 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +18,7 @@ import (
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
 
+	"github.com/gtwistd/gtwistd/internal/peer"
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
@@ -42,16 +43,18 @@ type server struct {
 	publicIP publicIPs
 	ports    portRange
 	direct   bool // uploads are written in place
+	commands map[string]command
 
 	anonymous     bool
 	anonymousName string
+	writable      bool
+	openToAll     atomic.Bool   // anonymous clients can write
 	users         plugins.Users // nil without a password file
 	book          *accounts.Book
 	guard         *accounts.Guard
 
-	root    *os.Root       // of users for whom the users file has none
-	dir     string         // as the book calls root
-	path    string         // of root, absolute, links resolved
+	roots   roots
+	dir     string         // of users for whom the users file has none, as the book calls it
 	secret  string         // the users file, links resolved; empty if there is none
 	tls     *plugins.TLS   // nil without
 	xferlog io.WriteCloser // nil without
@@ -71,7 +74,7 @@ type server struct {
 	stopping atomic.Bool
 	mu       sync.Mutex
 	sessions map[*session]struct{}
-	perIP    map[netip.Addr]int
+	perIP    map[netip.Addr]int    // by peer.Customer
 	passive  map[int]*dataListener // by port
 	work     sync.WaitGroup        // sessions
 }
@@ -85,10 +88,13 @@ var (
 func newServer(env *plugins.Env, o *options) *server {
 	return &server{
 		env: env, log: env.Log, limits: o.limits,
-		mode: o.tls.explicit(), reuse: o.tls.reuse.value,
+		mode: o.tls.explicit(), reuse: o.tls.reuse,
 		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
-		direct:    o.upload.direct(),
-		anonymous: o.anonymous.on(), anonymousName: o.anonymousName, guard: accounts.NewGuard(o.guard),
+		dir:      filepath.Clean(o.root.Abs()),
+		direct:   o.upload == uploadDirect,
+		commands: newCommands(),
+		writable: o.writable, anonymous: o.anonymous == anonymousOn, anonymousName: o.anonymousName,
+		guard: accounts.NewGuard(o.guard),
 		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
@@ -97,9 +103,7 @@ func newServer(env *plugins.Env, o *options) *server {
 // close releases what is open besides sessions. Closing a listener that is closed does no harm.
 func (s *server) close() {
 	s.closeListeners()
-	if s.root != nil {
-		_ = s.root.Close()
-	}
+	s.roots.end()
 	if s.xferlog == nil {
 		return
 	}
@@ -189,14 +193,14 @@ func (s *server) acceptFrom(l net.Listener) error {
 func (s *server) admit(c *session) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ip := c.remote.Addr()
+	ip := peer.Customer(c.remote.Addr())
 	switch {
 	case s.stopping.Load():
 		return "the server stops"
 	case s.limits.maxClients > 0 && len(s.sessions) >= s.limits.maxClients:
 		return fmt.Sprintf("too many clients, %d at most; try again later", s.limits.maxClients)
 	case s.limits.maxPerIP > 0 && ip.IsValid() && s.perIP[ip] >= s.limits.maxPerIP:
-		return fmt.Sprintf("too many connections from %v, %d at most", ip, s.limits.maxPerIP)
+		return fmt.Sprintf("too many connections from %s, %d at most", network(ip), s.limits.maxPerIP)
 	}
 	s.sessions[c] = struct{}{}
 	s.perIP[ip]++
@@ -204,12 +208,20 @@ func (s *server) admit(c *session) string {
 	return ""
 }
 
+// network is how a customer is called.
+func network(customer netip.Addr) string {
+	if customer.Is6() {
+		return customer.String() + "/64"
+	}
+	return customer.String()
+}
+
 // leave is called once by a session of which nothing is left.
 func (s *server) leave(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, c)
-	ip := c.remote.Addr()
+	ip := peer.Customer(c.remote.Addr())
 	if s.perIP[ip]--; s.perIP[ip] <= 0 {
 		delete(s.perIP, ip)
 	}
@@ -243,7 +255,38 @@ func (s *server) Reload(ctx context.Context) error {
 	if err := s.env.Pool.Do(ctx, func() error { return s.book.Reload(ctx) }); err != nil {
 		errs = append(errs, fmt.Errorf("--users: %w", err))
 	}
+	s.reopen(ctx)
+	s.warnOfWriters(ctx)
 	return errors.Join(errs...)
+}
+
+// reopen opens the directory of the command line anew, for those who log in from now on.
+func (s *server) reopen(ctx context.Context) {
+	var moved bool
+	err := s.env.Pool.Do(ctx, func() (err error) {
+		moved, err = s.roots.reopen()
+		return err
+	})
+	switch {
+	case err != nil: // after --chroot the path is another
+		s.log.WarnContext(ctx, "--root not opened anew, the old one stays", "root", s.dir, "error", err)
+	case moved:
+		s.log.InfoContext(ctx, "--root is another directory now", "root", s.roots.path())
+	}
+}
+
+// warnOfWriters is called at the start and after a reload, and warns of what was not so before.
+func (s *server) warnOfWriters(ctx context.Context) {
+	guest := s.book.Anonymous()
+	now := s.anonymous && guest.MayChange()
+	if before := s.openToAll.Swap(now); before || !now {
+		return
+	}
+	way := "the users file lets anonymous clients change files; --anonymous off lets none in"
+	if s.users == nil && s.writable {
+		way = "--writable lets anonymous clients change and delete files; --auth FILE lets only users do that"
+	}
+	s.log.WarnContext(ctx, "ANYBODY CAN WRITE: "+way, "root", guest.Root, "permissions", describe(guest))
 }
 
 // Report implements plugins.Reporter.
@@ -251,7 +294,7 @@ func (s *server) Report() []slog.Attr {
 	s.mu.Lock()
 	sessions := len(s.sessions)
 	s.mu.Unlock()
-	attrs := []slog.Attr{slog.String("root", s.path)}
+	attrs := []slog.Attr{slog.String("root", s.roots.path())}
 	if s.anonymous {
 		attrs = append(attrs, slog.String("anonymous", describe(s.book.Anonymous())))
 	}
@@ -398,7 +441,7 @@ func (l *library) WrapPassiveListener(listener net.Listener) (net.Listener, erro
 }
 
 // sessionOf finds the session of the library's client: it is what the library takes for its address.
-func sessionOf(cc ftpserver.ClientContext) *session { return cc.RemoteAddr().(*peer).session }
+func sessionOf(cc ftpserver.ClientContext) *session { return cc.RemoteAddr().(*clientAddr).session }
 
 // quiet passes on what the library logs, at level debug and without what clients sent, which may be a password. Its panics
 // stay errors.

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
+
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 const (
@@ -46,16 +48,19 @@ type session struct {
 	queue []string
 	rest  []byte // of the command that the library reads
 
+	turn func() string // of the command that runs, see inTurn
+
 	// Answers, see replies.go.
 	writing sync.Mutex
 	out     []byte // bytes of the library that are no line yet
 
 	mu       sync.Mutex
-	stream   net.Conn // raw, or TLS on it
-	secure   bool     // stream is TLS
-	private  bool     // data connections are, too (PROT P)
-	name     string   // of USER
-	user     *user    // nil before the login
+	stream   net.Conn    // raw, or TLS on it
+	secure   bool        // stream is TLS
+	tls      *tls.Config // of stream, and of data connections; nil if it is not TLS
+	private  bool        // data connections are, too (PROT P)
+	name     string      // of USER
+	user     *user       // nil before the login
 	last     time.Time
 	verb     string // of the command that runs
 	pending  *answer
@@ -67,10 +72,20 @@ type session struct {
 	hash     string // the algorithm of HASH
 	told     map[string]int64
 	ended    bool
+
+	stranger time.Time        // since when there is no user
+	idle     plugins.Duration // without a command; 0 is for ever
+	unheard  int              // answers of the library that nobody is to have
+	ascii    bool             // TYPE A
+	renaming bool             // the command before was an RNFR, and was right
+	offset   int64            // of REST, for the next command
+	start    int64            // of REST, for this one
+	// allocated is how long the next upload will be, as ALLO said; 0 is unknown.
+	allocated int64
 }
 
-// peer is the address of a client, which the library hands back, and with it the session.
-type peer struct {
+// clientAddr is the address of a client, which the library hands back, and with it the session.
+type clientAddr struct {
 	net.Addr
 	session *session
 }
@@ -80,11 +95,14 @@ var _ net.Conn = (*session)(nil)
 func newSession(s *server, conn net.Conn) *session {
 	now := time.Now()
 	c := &session{
-		srv: s, raw: conn, stream: conn, began: now, last: now, hash: defaultHash,
+		srv: s, raw: conn, stream: conn, began: now, last: now, stranger: now, idle: s.limits.idle, hash: defaultHash,
 		remote: addrOf(conn.RemoteAddr()), local: addrOf(conn.LocalAddr()),
 	}
-	_, c.secure = conn.(*tls.Conn)
-	c.private = c.secure
+	if early, ok := conn.(*tls.Conn); ok { // nothing is said on it yet
+		c.raw = early.NetConn()
+		c.beginTLS()
+		c.private = true
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.log = s.log.With("session", s.ids.Add(1), "client", c.clientName())
 	c.refs.Store(2)
@@ -145,7 +163,7 @@ func (c *session) Close() error {
 func (c *session) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 
 // RemoteAddr implements net.Conn.
-func (c *session) RemoteAddr() net.Addr { return &peer{c.raw.RemoteAddr(), c} }
+func (c *session) RemoteAddr() net.Addr { return &clientAddr{c.raw.RemoteAddr(), c} }
 
 // SetDeadline implements net.Conn: a session has its own clock. The library's deadline for commands would cover answers too,
 // and end a session whose transfer takes longer.
@@ -189,6 +207,12 @@ func (c *session) Read(p []byte) (int, error) {
 // next returns the next command for the library. After an error the session ends; the client has been told why.
 func (c *session) next() (string, error) {
 	for {
+		if fn := c.turn; fn != nil {
+			c.turn = nil
+			if out := fn(); out != "" {
+				return out, nil
+			}
+		}
 		line, err := c.nextLine()
 		if err != nil {
 			return "", err
@@ -287,11 +311,11 @@ func (c *session) patience() (time.Time, error) {
 	case c.srv.stopping.Load():
 		return time.Time{}, errStop
 	case c.user == nil:
-		if deadline = c.began.Add(time.Duration(l.login)); !now.Before(deadline) {
+		if deadline = c.stranger.Add(time.Duration(l.login)); !now.Before(deadline) {
 			return time.Time{}, errNoLogin
 		}
-	case l.idle > 0:
-		if deadline = c.last.Add(time.Duration(l.idle)); !now.Before(deadline) {
+	case c.idle > 0:
+		if deadline = c.last.Add(time.Duration(c.idle)); !now.Before(deadline) {
 			return time.Time{}, errIdle
 		}
 	}
@@ -362,7 +386,10 @@ func (c *session) goodbye(why error) error {
 	case errors.Is(why, errStop):
 		c.say("421 The server stops.")
 	case errors.Is(why, errIdle):
-		c.say("421 No command for " + c.srv.limits.idle.String() + ".")
+		c.mu.Lock()
+		idle := c.idle
+		c.mu.Unlock()
+		c.say("421 No command for " + idle.String() + ".")
 	case errors.Is(why, errNoLogin):
 		c.say("421 No login for " + c.srv.limits.login.String() + ".")
 	}

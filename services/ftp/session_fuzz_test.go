@@ -20,6 +20,8 @@ func FuzzSession(f *testing.F) {
 		"NOOP\r\n", "PASV\r\nLIST\r\nABOR\r\n", "RETR ../../secret\r\n", "STAT ..\r\n", "CWD \x00\r\nPWD\r\n", "MLST /\r\n", "REST 5\r\nSTOR x\r\n",
 		"EPSV\r\nRETR a\r\nNOOP\r\nSTAT\r\nABOR\r\n", "\xff\xf4\xff\xf2ABOR\r\n", "HASH \"a\r\n", "XCRC a 5 1\r\n", "XCRC a 0 99999999999\r\n", "MFMT 2 a\r\n", "\n\n\n", "MD5 a -5\r\n",
 		"OPTS HASH\r\nOPTS\r\nFEAT\r\n", "STAT\r\nSTAT a\r\nSTAT -l\r\n",
+		"REIN\r\nPWD\r\n", "USER ftp\r\nUSER ftp\r\nREIN\r\nREIN\r\n", "TYPE A\r\nSIZE a\r\nSIZE ../secret\r\n", "SITE\r\nSITE HELP\r\nSITE IDLE 5\r\nSITE UMASK\r\n",
+		"SITE CHMOD 600 a\r\nSITE CHMOD 600 ../secret\r\n", "SITE UTIME 20200101000000 a\r\nSITE UTIME a 1 2 3 UTC\r\n", "AVBL\r\nALLO 5\r\nREST 5\r\nRNFR a\r\nRNTO\r\n",
 	} {
 		f.Add([]byte(s))
 	}

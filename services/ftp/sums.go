@@ -9,45 +9,65 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
+	"strconv"
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
 )
 
-// ComputeHash implements ftpserver.ClientDriverExtensionHasher. Each piece takes a slot of the pool.
+// maxCounted is how large a file may be whose lines are counted for SIZE, in bytes.
+const maxCounted = 100 << 20
+
+var errUncounted = &refusal{550, "too large to count its lines: send TYPE I first"}
+
+// ComputeHash implements ftpserver.ClientDriverExtensionHasher.
 func (f *files) ComputeHash(name string, algo ftpserver.HASHAlgo, start, end int64) (string, error) {
-	var file *os.File
-	may := f.user.account.MayDownload(name)
-	err := f.do(name, may, func(rel string) (err error) {
-		file, _, err = f.open(rel)
-		if err == nil && (start < 0 || end < start) {
-			_ = file.Close()
-			err = errBeyond
+	h := newHash(algo)
+	err := f.scan(name, func(file *os.File, _ fs.FileInfo) (io.Reader, error) {
+		if start < 0 || end < start {
+			return nil, errBeyond
 		}
-		return err
+		return io.NewSectionReader(file, start, end-start), nil
+	}, func(piece []byte) { _, _ = h.Write(piece) }) // never fails
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// scan opens a file that the user may download and calls each with one piece after the other of what part chooses of it. Each
+// takes a slot of the pool.
+func (f *files) scan(name string, part func(*os.File, fs.FileInfo) (io.Reader, error), each func(piece []byte)) error {
+	var file *os.File
+	var r io.Reader
+	may := f.user.account.MayDownload(name)
+	err := f.do(name, may, func(rel string) error {
+		opened, info, err := f.open(rel)
+		if err != nil {
+			return err
+		}
+		if r, err = part(opened, info); err != nil {
+			_ = opened.Close()
+			return err
+		}
+		file = opened
+		return nil
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer file.Close()
-	h := newHash(algo)
 	buf := f.session.srv.buffers.get()
 	defer f.session.srv.buffers.put(buf)
-	section := io.NewSectionReader(file, start, end-start)
-	for more := true; more; {
-		err := f.do(name, may, func(string) error {
-			n, err := section.Read(*buf)
-			_, _ = h.Write((*buf)[:n]) // never fails
+	for more := true; more && err == nil; {
+		err = f.do(name, may, func(string) error {
+			n, err := r.Read(*buf)
+			each((*buf)[:n])
 			if more = err == nil; err == io.EOF {
 				return nil
 			}
 			return err
 		})
-		if err != nil {
-			return "", err
-		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return err
 }
 
 func newHash(algo ftpserver.HASHAlgo) hash.Hash {
@@ -62,4 +82,36 @@ func newHash(algo ftpserver.HASHAlgo) hash.Hash {
 		return sha512.New()
 	}
 	return sha256.New()
+}
+
+// doSIZE answers for TYPE A itself, with how long the file is when it is sent (RFC 3659 section 4).
+func (c *session) doSIZE(verb, param string) string {
+	if param == "" || !c.isASCII() {
+		return needsParam(c, verb, param)
+	}
+	return c.answerInTurn(func() string {
+		f := c.files()
+		size, err := f.sizeASCII(f.absolute(param))
+		return c.result("213 "+strconv.FormatInt(size, 10), err)
+	})
+}
+
+// sizeASCII counts what is sent of a file whose lines end with CRLF, whatever they end with on the disk.
+func (f *files) sizeASCII(name string) (size int64, err error) {
+	last := byte(0)
+	err = f.scan(name, func(file *os.File, info fs.FileInfo) (io.Reader, error) {
+		if info.Size() > maxCounted {
+			return nil, errUncounted
+		}
+		return io.LimitReader(file, maxCounted), nil
+	}, func(piece []byte) {
+		for _, b := range piece {
+			if b == '\n' && last != '\r' {
+				size++
+			}
+			last = b
+		}
+		size += int64(len(piece))
+	})
+	return size, err
 }

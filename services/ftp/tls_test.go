@@ -1,8 +1,10 @@
 package ftp_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -133,28 +135,79 @@ func TestInjectedPlaintext(t *testing.T) {
 	c.want("331")
 }
 
+// TestSessionReuse comes to a data connection as the client of its commands, as that of another session, which may be anybody with a
+// session of this server, and as somebody without one.
 func TestSessionReuse(t *testing.T) {
 	dir := directory(t, map[string]string{"a.txt": "abc"})
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--tls", "require", "--tls-session-reuse", "require")
-	c := dial(t, srv.Addrs()[0])
-	c.want("220")
-	config := trusting()
-	c.startTLS(config)
-	for line, want := range map[string]string{"PBSZ 0": "200", "PROT P": "200"} {
-		c.do(line, want)
+	for _, mode := range []string{"off", "warn", "require"} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--implicit-port", anyPort, "--root", dir, "--tls", "require", "--tls-session-reuse", mode)
+			for _, implicit := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s %s implicit %v", mode, tls.VersionName(version), implicit), func(t *testing.T) {
+					mine, others := trusting(), trusting()
+					mine.MaxVersion, others.MaxVersion = version, version
+					c, other := encrypted(t, srv, implicit, mine), encrypted(t, srv, implicit, others)
+					if got := other.fetch(others, "RETR a.txt", "226"); got != "abc" {
+						t.Errorf("the other client has %q", got)
+					}
+					for _, tt := range []struct {
+						name   string
+						config *tls.Config
+						own    bool
+					}{
+						{"none", &tls.Config{InsecureSkipVerify: true, MaxVersion: version}, false},
+						{"own", mine, true},
+						{"another's", others, false},
+						{"own again", mine, true},
+					} {
+						want, content := "226", "abc"
+						if mode == "require" && !tt.own {
+							want, content = "522 The data connection must resume the TLS session of the control connection.", ""
+						}
+						before := strings.Count(srv.Log(), "a data connection did not resume the TLS session of its commands")
+						if got := c.fetch(tt.config, "RETR a.txt", want); got != content {
+							t.Errorf("%s: RETR = %q, want %q", tt.name, got, content)
+						}
+						warned := strings.Count(srv.Log(), "a data connection did not resume the TLS session of its commands") > before
+						if warned == (tt.own || mode == "off") {
+							t.Errorf("%s: a warning: %v", tt.name, warned)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// encrypted logs in under TLS, to the second port of the server if it is implicit.
+func encrypted(t *testing.T, srv *plugintest.Server, implicit bool, config *tls.Config) *raw {
+	t.Helper()
+	var c *raw
+	if implicit {
+		c = dial(t, srv.Addrs()[1])
+		c.conn = tls.Client(c.conn, config)
+		c.r = bufio.NewReader(c.conn)
+		c.want("220")
+	} else {
+		c = dial(t, srv.Addrs()[0])
+		c.want("220")
+		c.startTLS(config)
+		c.do("PBSZ 0", "200")
+		c.do("PROT P", "200")
 	}
 	c.do("USER ftp", "331")
 	c.do("PASS x", "230")
+	return c
+}
+
+// fetch gets what a command sends under TLS, which may be nothing.
+func (c *raw) fetch(config *tls.Config, line, want string) string {
+	c.t.Helper()
 	data := c.pasv()
-	c.do("RETR a.txt", "150")
-	_, _ = io.ReadAll(tls.Client(data, &tls.Config{InsecureSkipVerify: true}))
-	c.want("522")
-	data = c.pasv()
-	c.do("RETR a.txt", "150")
-	if got, err := io.ReadAll(tls.Client(data, config)); string(got) != "abc" || err != nil {
-		t.Errorf("RETR = %q, %v", got, err)
-	}
-	c.want("226")
+	c.do(line, "150")
+	got, _ := io.ReadAll(tls.Client(data, config))
+	c.want(want)
+	return string(got)
 }
 
 // TestSilentTLS connects to the implicit port and says nothing. The library alone would wait for ever.

@@ -75,20 +75,18 @@ func (u *upload) open(more bool, offset int64) error {
 	f := u.files
 	info, err := f.user.root.Stat(u.rel)
 	size := int64(-1)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	case info.IsDir():
-		return syscall.EISDIR
-	case !info.Mode().IsRegular():
-		return errSpecial
-	default:
+	if err == nil {
 		size, u.existed, u.mode = info.Size(), true, info.Mode().Perm()
 	}
 	switch {
-	case !u.may(u.existed):
+	case !u.may(u.existed): // before all that tells what is there
 		return errNoPermission
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case u.existed && info.IsDir():
+		return syscall.EISDIR
+	case u.existed && !info.Mode().IsRegular():
+		return errNoPermission // the client is not to know what is there
 	case f.isPrivate(u.rel):
 		return errName
 	case f.session.srv.direct || u.existed && (more || offset > 0 && offset == size):

@@ -25,12 +25,7 @@ type user struct {
 	root      *os.Root
 	path      string            // of root, absolute, links resolved
 	account   *accounts.Session // rights, quota and bandwidth
-}
-
-// leave is called once, when nothing is left of the session.
-func (u *user) leave() {
-	_ = u.root.Close()
-	u.account.Close()
+	leave     func()            // called once, when nothing is left of the session
 }
 
 var (
@@ -97,17 +92,17 @@ func (s *server) authenticate(ctx context.Context, a attempt) (*accounts.Session
 	return nil, err
 }
 
-// settle opens the user's root. That of the command line has been open since the start, perhaps from before a --chroot.
-func (s *server) settle(u *user) (err error) {
+// settle takes the user's root.
+func (s *server) settle(u *user) error {
 	dir := u.account.Root()
-	if dir == s.dir {
-		u.path = s.path
-		u.root, err = s.root.OpenRoot(".")
-	} else {
-		u.root, u.path, err = openRoot(dir)
-	}
+	shared, err := s.roots.retain(dir)
 	if err != nil {
 		return fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
+	}
+	u.root, u.path = shared.root, shared.path
+	u.leave = func() {
+		s.roots.release(shared)
+		u.account.Close()
 	}
 	return nil
 }

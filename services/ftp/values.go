@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,40 +13,6 @@ import (
 
 	"github.com/gtwistd/gtwistd/plugins"
 )
-
-// choice is a flag value: one of some words.
-type choice struct {
-	value string
-	of    []string
-}
-
-// Set implements pflag.Value.
-func (c *choice) Set(s string) error {
-	i := slices.IndexFunc(c.of, func(word string) bool { return strings.EqualFold(word, s) })
-	if i < 0 {
-		return errors.New("not one of " + strings.Join(c.of, ", "))
-	}
-	c.value = c.of[i]
-	return nil
-}
-
-// String implements pflag.Value.
-func (c *choice) String() string { return c.value }
-
-// Type implements pflag.Value.
-func (c *choice) Type() string { return strings.Join(c.of, "|") }
-
-func (c *choice) on() bool { return c.value == "on" }
-
-const (
-	uploadAtomic = "atomic"
-	uploadDirect = "direct"
-)
-
-// uploadMode says when an upload is seen.
-type uploadMode struct{ choice }
-
-func (m *uploadMode) direct() bool { return m.value == uploadDirect }
 
 // portRange is a flag value: ports from low to high. The zero value is any port.
 type portRange struct{ low, high int }
@@ -78,6 +43,48 @@ func (r *portRange) String() string {
 // Type implements pflag.Value.
 func (r *portRange) Type() string { return "FIRST-LAST" }
 
+// networks is a flag value: any number of networks.
+type networks []netip.Prefix
+
+// Set implements pflag.Value.
+func (l *networks) Set(s string) error {
+	network, ok := parseNetwork(s)
+	if !ok {
+		return errors.New("not a network such as 10.0.0.0/8, or an address")
+	}
+	*l = append(*l, network)
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *networks) String() string { return strings.Join(l.GetSlice(), "\n") }
+
+// Type implements pflag.Value.
+func (l *networks) Type() string { return "NETWORK" }
+
+// Append implements pflag.SliceValue.
+func (l *networks) Append(s string) error { return l.Set(s) }
+
+// Replace implements pflag.SliceValue.
+func (l *networks) Replace(list []string) error {
+	*l = nil
+	for _, s := range list {
+		if err := l.Set(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetSlice implements pflag.SliceValue.
+func (l *networks) GetSlice() []string {
+	var list []string
+	for _, network := range *l {
+		list = append(list, network.String())
+	}
+	return list
+}
+
 // publicIPs is a flag value: the addresses that clients in passive mode are told. It is safe for concurrent use once set.
 type publicIPs struct{ rules []*publicIP }
 
@@ -87,6 +94,7 @@ type publicIP struct {
 	network netip.Prefix // the zero value is all
 	addr    netip.Addr   // invalid for a host name
 	host    string
+	lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 	mu    sync.Mutex
 	known netip.Addr // what the host name meant
@@ -95,19 +103,15 @@ type publicIP struct {
 
 // Set implements pflag.Value.
 func (l *publicIPs) Set(s string) error {
-	rule := &publicIP{given: s}
+	rule := &publicIP{given: s, lookup: net.DefaultResolver.LookupNetIP}
 	network, target, found := strings.Cut(s, "=")
 	if !found {
 		network, target = "", s
 	}
 	if found {
-		prefix, err := netip.ParsePrefix(network)
-		if err != nil {
-			one, err := netip.ParseAddr(network)
-			if err != nil {
-				return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
-			}
-			prefix = netip.PrefixFrom(one, one.BitLen())
+		prefix, ok := parseNetwork(network)
+		if !ok {
+			return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
 		}
 		rule.network = prefix
 	}
@@ -124,6 +128,19 @@ func (l *publicIPs) Set(s string) error {
 	}
 	l.rules = append(l.rules, rule)
 	return nil
+}
+
+// parseNetwork takes an address, too, for the network of that one.
+func parseNetwork(s string) (netip.Prefix, bool) {
+	if prefix, err := netip.ParsePrefix(s); err == nil {
+		return prefix, true
+	}
+	one, err := netip.ParseAddr(s)
+	if err != nil || one.Zone() != "" {
+		return netip.Prefix{}, false
+	}
+	one = one.Unmap()
+	return netip.PrefixFrom(one, one.BitLen()), true
 }
 
 func isHostName(s string) bool {
@@ -204,7 +221,7 @@ func (r *publicIP) resolve(ctx context.Context, now time.Time) (netip.Addr, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", r.host)
+	found, err := r.lookup(ctx, "ip4", r.host)
 	switch {
 	case len(found) > 0:
 		r.known = found[0].Unmap()

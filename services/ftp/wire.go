@@ -12,23 +12,22 @@ import (
 type wire struct {
 	*net.TCPConn
 	limits *limits
-	began  time.Time
 	moved  int64
-	eof    bool // the peer has sent its FIN
-	fixed  bool // the deadline is another's
+	took   time.Duration // in calls that wait for the peer, and for nobody else
+	eof    bool          // the peer has sent its FIN
+	fixed  bool          // the deadline is another's
 	batch  []byte
 	hold   bool // Write fills batch
 }
 
 func (w *wire) deadline() time.Time { return time.Now().Add(time.Duration(w.limits.stall)) }
 
-// progress judges what a call has moved. again says that the deadline has passed and that it moved something.
-func (w *wire) progress(n int64, err error) (again bool, _ error) {
+// progress judges what a call that began then has moved. again says that the deadline has passed and that it moved something.
+func (w *wire) progress(began time.Time, n int64, err error) (again bool, _ error) {
 	w.moved += n
-	if rate := int64(w.limits.minRate); rate > 0 && (n > 0 || errors.Is(err, os.ErrDeadlineExceeded)) {
-		if took := time.Since(w.began); took > rateGrace && w.moved < int64(took.Seconds()*float64(rate)) {
-			return false, errSlow
-		}
+	w.took += time.Since(began)
+	if w.isSlow() && (n > 0 || errors.Is(err, os.ErrDeadlineExceeded)) {
+		return false, errSlow
 	}
 	switch {
 	case !errors.Is(err, os.ErrDeadlineExceeded) || w.fixed:
@@ -39,14 +38,21 @@ func (w *wire) progress(n int64, err error) (again bool, _ error) {
 	return false, errStalled
 }
 
+// isSlow says whether the peer moves less than it has to. What the user's bandwidth or the disk takes is not its fault.
+func (w *wire) isSlow() bool {
+	rate := float64(w.limits.minRate)
+	return rate > 0 && w.took > w.limits.grace && float64(w.moved) < w.took.Seconds()*rate
+}
+
 // Read implements net.Conn.
 func (w *wire) Read(p []byte) (int, error) {
 	if !w.fixed {
 		_ = w.TCPConn.SetReadDeadline(w.deadline())
 	}
+	began := time.Now()
 	n, err := w.TCPConn.Read(p)
 	w.eof = err == io.EOF
-	_, err = w.progress(int64(n), err)
+	_, err = w.progress(began, int64(n), err)
 	return n, err
 }
 
@@ -61,9 +67,10 @@ func (w *wire) Write(p []byte) (int, error) {
 		if !w.fixed {
 			_ = w.TCPConn.SetWriteDeadline(w.deadline())
 		}
+		began := time.Now()
 		n, err := w.TCPConn.Write(p[total:])
 		total += n
-		again, err := w.progress(int64(n), err)
+		again, err := w.progress(began, int64(n), err)
 		if !again {
 			return total, err
 		}
@@ -77,9 +84,10 @@ func (w *wire) fill(p *pipe, most int) (int, error) {
 		return 0, err
 	}
 	_ = w.TCPConn.SetReadDeadline(w.deadline())
+	began := time.Now()
 	n, err := p.fill(raw, most)
 	w.eof = err == io.EOF
-	_, err = w.progress(int64(n), err)
+	_, err = w.progress(began, int64(n), err)
 	return n, err
 }
 
@@ -100,11 +108,11 @@ func (w *wire) sendFile(part *io.LimitedReader) (int64, error) {
 	var total int64
 	for {
 		_ = w.TCPConn.SetWriteDeadline(w.deadline())
-		before := part.N
+		before, began := part.N, time.Now()
 		n, err := w.TCPConn.ReadFrom(part)
 		part.N = before - n
 		total += n
-		again, err := w.progress(n, err)
+		again, err := w.progress(began, n, err)
 		if !again {
 			return total, err
 		}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -47,32 +46,13 @@ type record struct {
 	took           time.Duration
 }
 
-// recordFormat is a flag value. The zero value is combined.
-type recordFormat int
+// recordFormat is how records look.
+type recordFormat string
 
 const (
-	formatCombined recordFormat = iota
-	formatJSON
+	formatCombined recordFormat = "combined"
+	formatJSON     recordFormat = "json"
 )
-
-var recordFormats = [...]string{"combined", "json"}
-
-// Set implements pflag.Value.
-func (f *recordFormat) Set(s string) error {
-	for i, name := range recordFormats {
-		if s == name {
-			*f = recordFormat(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("neither %s nor %s", recordFormats[formatCombined], recordFormats[formatJSON])
-}
-
-// String implements pflag.Value.
-func (f *recordFormat) String() string { return recordFormats[*f] }
-
-// Type implements pflag.Value.
-func (f *recordFormat) Type() string { return "combined|json" }
 
 // second is the text of a time, which most requests share with others.
 type second struct {

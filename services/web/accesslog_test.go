@@ -56,7 +56,7 @@ var records = []struct {
 func TestRecord(t *testing.T) {
 	for _, tt := range records {
 		for format, want := range map[recordFormat]string{formatCombined: tt.combined, formatJSON: tt.json} {
-			t.Run(tt.name+" "+format.String(), func(t *testing.T) {
+			t.Run(tt.name+" "+string(format), func(t *testing.T) {
 				var out memory
 				a := newAccessLog(&out, format)
 				r := plainRecord()
@@ -104,25 +104,8 @@ func TestRecordDoesNotAllocate(t *testing.T) {
 			tt.change(&r)
 			b := make([]byte, 0, 1024)
 			if n := testing.AllocsPerRun(100, func() { b = a.appendRecord(b[:0], &r) }); n != 0 {
-				t.Errorf("%s, %v: %v allocations for a record, want none", tt.name, &format, n)
+				t.Errorf("%s, %v: %v allocations for a record, want none", tt.name, format, n)
 			}
-		}
-	}
-}
-
-func TestRecordFormat(t *testing.T) {
-	var f recordFormat
-	if f.String() != "combined" {
-		t.Errorf("the default is %q, want combined", f.String())
-	}
-	for _, s := range []string{"json", "combined"} {
-		if err := f.Set(s); err != nil || f.String() != s {
-			t.Errorf("Set(%q) = %v, now %v", s, err, &f)
-		}
-	}
-	for _, s := range []string{"", "JSON", "common"} {
-		if err := f.Set(s); err == nil || err.Error() != "neither combined nor json" {
-			t.Errorf("Set(%q) = %v", s, err)
 		}
 	}
 }
@@ -163,7 +146,7 @@ func FuzzRecord(f *testing.F) {
 
 func BenchmarkRecord(b *testing.B) {
 	for _, format := range []recordFormat{formatCombined, formatJSON} {
-		b.Run(format.String(), func(b *testing.B) {
+		b.Run(string(format), func(b *testing.B) {
 			a, r := newAccessLog(nowhere{io.Discard}, format), plainRecord()
 			r.agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 			b.ReportAllocs()

@@ -1,13 +1,15 @@
 package web
 
 import (
-	"fmt"
+	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/gtwistd/gtwistd/internal/peer"
 )
 
 // trustedProxies is a flag value: whose word about the client is taken. It is a list of addresses, of networks, and of the
@@ -34,8 +36,11 @@ func (t *trustedProxies) Append(s string) error {
 	case "loopback":
 		t.networks = append(t.networks, mustPrefixes("127.0.0.0/8", "::1/128")...)
 	default:
-		network, err := parseNetwork(s)
-		if err != nil {
+		network, err := peer.ParseNetwork(s)
+		switch {
+		case errors.Is(err, peer.ErrNetwork):
+			return errors.New("not an address such as 10.0.0.1, a network such as 10.0.0.0/8, or private, loopback or unix")
+		case err != nil:
 			return err
 		}
 		t.networks = append(t.networks, network)
@@ -71,21 +76,6 @@ func mustPrefixes(list ...string) []netip.Prefix {
 		prefixes[i] = netip.MustParsePrefix(s)
 	}
 	return prefixes
-}
-
-func parseNetwork(s string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
-		addr = addr.Unmap()
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	network, err := netip.ParsePrefix(s)
-	switch {
-	case err != nil || network.Addr().Is4In6():
-		return netip.Prefix{}, fmt.Errorf("not an address such as 10.0.0.1, a network such as 10.0.0.0/8, or private, loopback or unix")
-	case network.Masked() != network:
-		return netip.Prefix{}, fmt.Errorf("not the first address of a network: did you mean %v, or %v alone?", network.Masked(), network.Addr())
-	}
-	return network, nil
 }
 
 // trusts reports whether what the peer of a connection says about its client is taken. An invalid address is that of a unix

@@ -129,7 +129,7 @@ func TestWrongOptions(t *testing.T) {
 		// The log, and where to listen.
 		{[]string{"--access-log", ""}, `no path`, true},
 		{[]string{"--access-log", "missing/x"}, `no such file or directory`, false},
-		{[]string{"--access-format", "x"}, `neither combined nor json`, true},
+		{[]string{"--access-format", "x"}, `not one of combined, json`, true},
 		{[]string{"--route-prefix", "x"}, `--route-prefix "x": not a path such as /app`, true},
 		{[]string{"--route-prefix", "/a/../b"}, `--route-prefix "/a/../b": not a path such as /app`, true},
 		{[]string{"--port", "abc"}, `--port "abc": not a port, nor an endpoint`, true},
@@ -224,7 +224,7 @@ func TestMountInherits(t *testing.T) {
 	if got := own.headers.String(); got != "C: 3" {
 		t.Errorf("headers %q, want the mount's alone", got)
 	}
-	if got := m.options; strings.Join(got.Index, " ") != "j" || got.Hidden || got.Memory != 3<<20 || got.Listing.String() != "off" ||
+	if got := m.options; strings.Join(got.Index, " ") != "j" || got.Hidden || got.Memory != 3<<20 || got.Listing != "off" ||
 		got.CacheControl.String() != `[a-z]*=x, y` || got.MIMETypes.String() != ".x=a/b" {
 		t.Errorf("options %+v", got)
 	}

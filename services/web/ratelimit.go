@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/gtwistd/gtwistd/internal/peer"
 )
 
 // requestRate is a flag value: how many requests a client may make. "10/s", "100/m" or "1000/h" let so many come at once, and
@@ -124,7 +126,7 @@ func (l *limiter) wait(client netip.Addr) time.Duration {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tokens := l.account(customer(client)).tokens
+	tokens := l.account(peer.Customer(client)).tokens
 	if tokens.AllowN(now, 1) {
 		return 0
 	}
@@ -145,15 +147,6 @@ func (l *limiter) account(client netip.Addr) *account {
 	a := &account{client, rate.NewLimiter(l.rate.limit(), l.rate.burst)}
 	l.clients[client] = l.order.PushFront(a)
 	return a
-}
-
-func customer(client netip.Addr) netip.Addr {
-	client = client.Unmap().WithZone("")
-	if client.Is4() {
-		return client
-	}
-	network, _ := client.Prefix(64) // fails for none of 128 bits
-	return network.Addr()
 }
 
 // rateLimit answers with 429 and Retry-After, RFC 6585 section 4, what a client asks for too often.

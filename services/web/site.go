@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log"
 	"log/slog"
 	"net"
@@ -44,31 +42,6 @@ var (
 	_ plugins.Reporter  = (*site)(nil)
 	_ plugins.Announcer = (*site)(nil)
 )
-
-// mount is a place with what is there.
-type mount struct {
-	spec       *mountSpec
-	host, path string
-	handler    http.Handler // with what the common options add
-	inner      http.Handler // the kind's own
-	users      plugins.Users
-	guard      func(http.Handler) http.Handler // puts the common options around a handler
-	files      *static.Handler                 // nil if its answers cannot come from memory
-}
-
-func (m *mount) place() string {
-	if m.path == "" {
-		return m.host + "/"
-	}
-	return m.host + m.path
-}
-
-func (m *mount) close() error {
-	if c, ok := m.inner.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
 
 // Serve implements plugins.Service.
 func (s *site) Serve(ctx context.Context) error {
@@ -290,36 +263,6 @@ func (s *site) Reload(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (m *mount) reload(ctx context.Context, log *slog.Logger) error {
-	if m.users != nil {
-		if err := m.users.Reload(ctx); err != nil {
-			return fmt.Errorf("%s: %w", m.spec.option("auth"), err)
-		}
-	}
-	before := m.root()
-	if r, ok := m.inner.(plugins.Reloader); ok {
-		if err := r.Reload(ctx); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				// The service does not know whether there was a --chroot.
-				return fmt.Errorf("%w (after --chroot it must exist inside, too)", err)
-			}
-			return err
-		}
-	}
-	if now := m.root(); now != before {
-		log.InfoContext(ctx, "serving another directory", "root", now, "before", before)
-	}
-	return nil
-}
-
-// root is the directory that is served, "" if it is none.
-func (m *mount) root() string {
-	if files, ok := m.inner.(*static.Handler); ok {
-		return files.Root()
-	}
-	return ""
 }
 
 // Report implements plugins.Reporter.

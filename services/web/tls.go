@@ -17,14 +17,8 @@ import (
 
 // tlsOptions say whether and how connections are encrypted.
 type tlsOptions struct {
-	enable        bool
-	certificates  []string
-	keys          []string
-	clientCA      string
-	acme          []string
-	acmeEmail     string
-	acmeDirectory string
-
+	plugins.TLSFlags
+	enable       bool
 	http         []string
 	redirectHTTP bool
 	hsts         plugins.Duration
@@ -35,14 +29,7 @@ func (t *tlsOptions) flags(fs *pflag.FlagSet, secure bool) {
 	if !secure {
 		fs.BoolVar(&t.enable, "tls", false, "serve https, as ssl-web does; --certificate, --client-ca and --acme imply it")
 	}
-	fs.StringArrayVarP(&t.certificates, "certificate", "c", nil,
-		"PEM `FILE` with the certificate and its chain; read again when it changes; repeatable, clients get the one for the name they ask for "+
-			"(default a self-made one, kept in --state-dir)")
-	fs.StringArrayVarP(&t.keys, "privkey", "k", nil, "PEM `FILE` with the private key; one for each --certificate, in the same order (default the certificate's file)")
-	fs.StringVar(&t.clientCA, "client-ca", "", "admit only clients with a certificate from an authority in this PEM `FILE`")
-	fs.StringArrayVar(&t.acme, "acme", nil, "get a certificate for `DOMAIN` from Let's Encrypt and renew it; repeatable. Port 443, or --http 80, must be open to the internet")
-	fs.StringVar(&t.acmeEmail, "acme-email", "", "`ADDRESS` at which the authority may reach you")
-	fs.StringVar(&t.acmeDirectory, "acme-directory", "", "`URL` of an authority other than Let's Encrypt (RFC 8555)")
+	t.Flags(fs, "Port 443, or --http 80, must be open to the internet")
 	fs.StringArrayVar(&t.http, "http", nil, "serve plain http too, on an `ENDPOINT` such as 80, and answer the authority of --acme there; repeatable")
 	fs.BoolVar(&t.redirectHTTP, "redirect-http", false, "on --http, send everybody to https instead")
 	fs.Var(&t.hsts, "hsts", "tell browsers to use nothing but https for this long, such as 365d")
@@ -55,7 +42,7 @@ func (t *tlsOptions) flags(fs *pflag.FlagSet, secure bool) {
 
 // on says whether --port and --listen speak TLS.
 func (t *tlsOptions) on(secure bool) bool {
-	return secure || t.enable || len(t.certificates) > 0 || len(t.keys) > 0 || len(t.acme) > 0 || t.clientCA != ""
+	return secure || t.enable || t.Named()
 }
 
 // check finds mistakes. proxied says that a trusted proxy may speak TLS for us.
@@ -66,20 +53,12 @@ func (t *tlsOptions) check(secure, proxied bool) error {
 		return &plugins.UsageError{Reason: "--http: there is no TLS here that it could be without", Suggestion: "use --listen, or the service ssl-web"}
 	case t.redirectHTTP && len(t.http) == 0:
 		return &plugins.UsageError{Reason: "--redirect-http: nobody can come without TLS", Suggestion: "add --http 80"}
-	case t.clientCA != "" && len(t.http) > 0 && !t.redirectHTTP:
+	case t.ClientCA != "" && len(t.http) > 0 && !t.redirectHTTP:
 		return &plugins.UsageError{Reason: "--client-ca: who comes to --http needs no certificate", Suggestion: "add --redirect-http"}
 	case t.hsts > 0 && !on && !proxied:
 		return &plugins.UsageError{Reason: "--hsts: there is no TLS here", Suggestion: "use the service ssl-web, or --trusted-proxy for one that speaks it"}
-	case t.acmeEmail != "" && len(t.acme) == 0:
-		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-email %q: no certificate is asked for", t.acmeEmail), Suggestion: "add --acme DOMAIN"}
-	case t.acmeDirectory != "" && len(t.acme) == 0:
-		return &plugins.UsageError{Reason: fmt.Sprintf("--acme-directory %q: no certificate is asked for", t.acmeDirectory), Suggestion: "add --acme DOMAIN"}
-	case len(t.keys) > len(t.certificates):
-		return &plugins.UsageError{Reason: fmt.Sprintf("--privkey %q: there is no --certificate for it", t.keys[len(t.certificates)]), Suggestion: "give one --certificate for each --privkey"}
-	case len(t.keys) > 0 && len(t.keys) < len(t.certificates):
-		return &plugins.UsageError{Reason: fmt.Sprintf("--certificate %q: there is no --privkey for it", t.certificates[len(t.keys)]), Suggestion: "give one --privkey for each --certificate, or none if the files hold both"}
 	}
-	return nil
+	return t.Check()
 }
 
 // make returns nil if there is no TLS.
@@ -87,18 +66,7 @@ func (t *tlsOptions) make(ctx context.Context, env *plugins.Env, secure bool) (*
 	if !t.on(secure) {
 		return nil, nil
 	}
-	o := plugins.TLSOptions{
-		ClientCA: t.clientCA, ACME: t.acme, ACMEEmail: t.acmeEmail, ACMEDirectory: t.acmeDirectory,
-		NextProtos: []string{"h2", "http/1.1"},
-	}
-	for i, cert := range t.certificates {
-		pair := plugins.KeyPair{Cert: cert}
-		if len(t.keys) > 0 {
-			pair.Key = t.keys[i]
-		}
-		o.Certificates = append(o.Certificates, pair)
-	}
-	return env.TLS(ctx, o)
+	return env.TLS(ctx, t.Options("h2", "http/1.1"))
 }
 
 // strictTransport is the value of Strict-Transport-Security, "" for none.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+
+	"github.com/gtwistd/gtwistd/internal/peer"
 )
 
 // turns bounds how many calls of each client run at once; more of them wait for each other, and not for those of others.
@@ -27,7 +29,7 @@ func (t *turns) take(ctx context.Context, client netip.Addr) (release func(), er
 	if !client.IsValid() {
 		return func() {}, nil
 	}
-	client = customer(client)
+	client = peer.Customer(client)
 	own := t.enter(client)
 	select {
 	case own.slots <- struct{}{}:

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -109,7 +108,8 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 func (o *options) logFlags(fs *pflag.FlagSet) {
 	o.accessLog = plugins.Path{Kind: "FILE|log|off", Given: accessLogOwn, Words: []string{accessLogOwn, accessLogOff}}
 	fs.Var(&o.accessLog, "access-log", "where a record of each request goes: to a file, to the program's own log (log) or nowhere (off)")
-	fs.Var(&o.accessFormat, "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
+	o.accessFormat = formatCombined
+	fs.Var(plugins.Choice(&o.accessFormat, formatCombined, formatJSON), "access-format", "form of the records: combined, as Apache writes it, or json, one object a line")
 }
 
 func (o *options) terminalFlags(fs *pflag.FlagSet) {
@@ -252,42 +252,6 @@ func (o *options) checkStatic(specs []mountSpec) (err error) {
 		}
 	})
 	return err
-}
-
-func (o *options) makeMount(ctx context.Context, spec *mountSpec, env *plugins.Env) (*mount, error) {
-	kind, _ := kindOf(o.kinds, spec.kind)
-	maker, flags, defaults := kind.New(), newFlagSet(), newFlagSet()
-	var own common
-	own.flags(flags)
-	defaults.AddFlagSet(o.commonFlags)
-	if spec.kind == "static" {
-		defaults.AddFlagSet(o.staticFlags)
-	}
-	maker.Flags(flags)
-	if err := spec.apply(flags, defaults); err != nil {
-		return nil, spec.blame(err)
-	}
-	if o.live && spec.kind == "static" {
-		if err := flags.Set("memory", "0"); err != nil { // a browser comes back within milliseconds of a change
-			return nil, err
-		}
-	}
-	m := &mount{spec: spec, host: spec.host, path: spec.path}
-	var err error
-	if m.users, err = own.users(spec, env); err != nil {
-		return nil, err
-	}
-	header := own.header()
-	at := Place{Host: spec.host, Path: spec.path, Arg: spec.arg, Header: header, Origins: own.origins.named()}
-	if m.inner, err = maker.Mount(ctx, at, env); err != nil {
-		return nil, spec.blame(err)
-	}
-	m.guard = func(next http.Handler) http.Handler { return own.wrap(next, header, m.users, env) }
-	m.handler = m.guard(m.inner)
-	if files, ok := m.inner.(*static.Handler); ok && own.plain() {
-		m.files = files
-	}
-	return m, nil
 }
 
 // bind opens the listeners.

@@ -41,6 +41,14 @@ type rule struct {
 	may Permissions
 }
 
+// MayChange reports whether there is anything that the user may write, delete, rename or make, anywhere.
+func (a *Account) MayChange() bool {
+	if a.Disabled {
+		return false
+	}
+	return a.Permissions&^Read != 0 || slices.ContainsFunc(a.rules, func(r rule) bool { return r.may&^Read != 0 })
+}
+
 func (a *Account) allows(from netip.Addr) bool {
 	return a.AllowFrom == nil || !from.IsValid() || contains(a.AllowFrom, from)
 }

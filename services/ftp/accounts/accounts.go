@@ -80,6 +80,9 @@ type Options struct {
 	Users, Anonymous Account
 	// Pool bounds the counting of files, a batch of them at a time. Nil counts in the caller's goroutine without bound.
 	Pool plugins.Pool
+	// Check, if not nil, is asked before Reload uses what the users file says now; its error is Reload's. The Book that it gets
+	// has the accounts and no sessions.
+	Check func(context.Context, *Book) error
 	// Log gets what Run cannot return. Nil discards it.
 	Log *slog.Logger
 }
@@ -150,6 +153,13 @@ func (b *Book) Reload(ctx context.Context) error {
 	f, err := b.read()
 	if err != nil {
 		return err
+	}
+	if b.opts.Check != nil {
+		next := &Book{opts: b.opts}
+		next.file.Store(f)
+		if err := b.opts.Check(ctx, next); err != nil {
+			return err
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

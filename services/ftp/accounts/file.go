@@ -3,14 +3,14 @@ package accounts
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/gtwistd/gtwistd/internal/regular"
 )
 
 const (
@@ -75,26 +75,11 @@ func override[T any](to, from *T) {
 	}
 }
 
-// readFile reads the file at an absolute path, if it is one: opening a FIFO would wait for its other end.
+// readFile reads the file at an absolute path.
 func readFile(path string) (*file, error) {
-	info, err := os.Stat(path)
+	text, err := regular.Read(path, maxFile, "users file")
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s: larger than %d MiB, not a users file", path, maxFile>>20)
 	}
 	// A directory of Windows and macOS answers to more than one name, and a rule would be about one of them.
 	folds := runtime.GOOS == "windows" || runtime.GOOS == "darwin"

@@ -8,24 +8,26 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/peer"
 )
 
 const (
 	// maxSuspects bounds the memory of a Guard: of more addresses, and of more names, the one that was not seen for the longest
 	// time is forgotten.
 	maxSuspects = 1 << 14
-	// maxKept is how many failures of one suspect are kept at most.
-	maxKept = 100
+	// MaxFailures is the largest number of failures that a ban may come after: more of one suspect are not kept.
+	MaxFailures = 100
 )
 
 // GuardOptions say how failed logins are answered. The zero value does nothing; DefaultGuard is a good beginning.
 type GuardOptions struct {
 	// Delay holds back the answer to the first failure, twice that to the second, and so on up to MaxDelay. 0 is no delay.
 	Delay, MaxDelay time.Duration
-	// Failures, from 1 to 100, is how many failures within Window get an address banned for Ban. An address is one of IPv4, or
-	// the first 64 bits of IPv6, which is what one customer has. 0 bans nobody.
+	// Failures, from 1 to MaxFailures, is how many failures within Window get an address banned for Ban. An address is what
+	// peer.Customer returns. 0 bans nobody.
 	Failures int
-	// UserFailures, from 1 to 100, is how many get a user banned, wherever he comes from. 0, the default, bans none: with it
+	// UserFailures, from 1 to MaxFailures, is how many get a user banned, wherever he comes from. 0, the default, bans none: with it
 	// anybody who knows a name can keep its owner out. Some rules for auditors demand it.
 	UserFailures int
 	// Window is how long a failure is remembered.
@@ -104,8 +106,8 @@ type failure struct {
 func NewGuard(opts GuardOptions) *Guard {
 	return &Guard{
 		opts: opts, seed: maphash.MakeSeed(),
-		addresses: suspects{limit: min(opts.Failures, maxKept), byKey: map[uint64]*list.Element{}},
-		users:     suspects{limit: min(opts.UserFailures, maxKept), byKey: map[uint64]*list.Element{}},
+		addresses: suspects{limit: min(opts.Failures, MaxFailures), byKey: map[uint64]*list.Element{}},
+		users:     suspects{limit: min(opts.UserFailures, MaxFailures), byKey: map[uint64]*list.Element{}},
 	}
 }
 
@@ -117,7 +119,7 @@ func (g *Guard) Banned(from netip.Addr) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.addresses.banned(maphash.Comparable(g.seed, customer(from)), time.Now())
+	return g.addresses.banned(maphash.Comparable(g.seed, peer.Customer(from)), time.Now())
 }
 
 // Bans returns how many addresses and users are banned now.
@@ -130,16 +132,6 @@ func (g *Guard) Bans() int {
 
 func (g *Guard) exempt(from netip.Addr) bool {
 	return from.IsValid() && contains(g.opts.Trusted, from)
-}
-
-// customer is what is banned together.
-func customer(addr netip.Addr) netip.Addr {
-	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
-		return addr
-	}
-	network, _ := addr.Prefix(64) // fails for none of 128 bits
-	return network.Addr()
 }
 
 // Attempt is one login whose password is being looked at. It ends with Done or Abandon, once.
@@ -178,7 +170,7 @@ func (g *Guard) try(a *Attempt, from netip.Addr) (<-chan struct{}, error) {
 	a.user = g.users.get(a.name)
 	a.user.forget(now.Add(-g.opts.Window))
 	if from.IsValid() {
-		a.address = g.addresses.get(maphash.Comparable(g.seed, customer(from)))
+		a.address = g.addresses.get(maphash.Comparable(g.seed, peer.Customer(from)))
 		a.address.forget(now.Add(-g.opts.Window))
 	}
 	for _, s := range []*suspect{a.address, a.user} {
@@ -368,7 +360,7 @@ func (s *suspect) fail(f failure) int {
 	if s == nil {
 		return 0
 	}
-	if len(s.failures) >= maxKept {
+	if len(s.failures) >= MaxFailures {
 		s.failures = s.failures[1:]
 	}
 	s.failures = append(s.failures, f)

@@ -69,7 +69,7 @@ func TestGuardDoesNothing(t *testing.T) {
 	if err := g.Banned(home); err != nil {
 		t.Errorf("Banned() = %v", err)
 	}
-	for range 3 * maxKept {
+	for range 3 * MaxFailures {
 		if p, err := guess(t, g, "192.0.2.1", "alice", false); err != nil || p != (Penalty{}) {
 			t.Fatalf("%+v, %v, want nothing", p, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gtwistd/gtwistd/internal/peer"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -179,28 +180,11 @@ func readNetworks(value any) (networks, error) {
 	parsed := networks{} // an empty list is nobody
 	for i, element := range list {
 		text, _ := element.(string)
-		network, err := ParseNetwork(text)
+		network, err := peer.ParseNetwork(text)
 		if err != nil {
 			return nil, &atIndex{i, fmt.Errorf("%s: %w", show(element), err)}
 		}
 		parsed = append(parsed, network)
 	}
 	return parsed, nil
-}
-
-// ParseNetwork reads an address, or a network in the notation of RFC 4632 section 3.1, of IPv4 or IPv6. The error says what is
-// wrong without the text.
-func ParseNetwork(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
-		addr = addr.Unmap()
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	network, err := netip.ParsePrefix(text)
-	switch {
-	case err != nil || network.Addr().Is4In6():
-		return netip.Prefix{}, errors.New("not an address such as 10.0.0.1 or a network such as 10.0.0.0/8")
-	case network.Masked() != network:
-		return netip.Prefix{}, fmt.Errorf("not the first address of a network: did you mean %v, or %v alone?", network.Masked(), network.Addr())
-	}
-	return network, nil
 }

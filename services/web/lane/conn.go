@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/peer"
 )
 
 // conn is a connection, to the lane and to the http.Server alike. What the latter reads are whole heads, one at a time: when it
@@ -88,12 +90,7 @@ func (l *Lane) newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc, lane: l}
 	c.tls, _ = nc.(*tls.Conn)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
-		ip := ap.Addr().Unmap().WithZone("")
-		c.client, c.network = ip, ip
-		if ip.Is6() {
-			prefix, _ := ip.Prefix(64)
-			c.network = prefix.Addr()
-		}
+		c.client, c.network = ap.Addr().Unmap().WithZone(""), peer.Customer(ap.Addr())
 	}
 	c.paced.Store(c.canBePaced())
 	c.readNow = c.tryRead

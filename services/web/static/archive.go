@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gtwistd/gtwistd/internal/regular"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -128,7 +129,7 @@ func (a *archive) open(ctx context.Context, t *tree) (first *os.File, err error)
 
 // openDir opens a directory and nothing else. It makes blocking calls only, for the pool.
 func (a *archive) openDir(name string) (*os.File, error) {
-	d, err := a.tree.root.OpenFile(name, nonblock, 0)
+	d, err := a.tree.root.OpenFile(name, regular.Nonblock, 0)
 	if err != nil {
 		return nil, err
 	}

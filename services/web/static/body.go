@@ -11,22 +11,8 @@ import (
 	"time"
 )
 
-// patientReader is a request body that may take any time as a whole, but not stand still.
-type patientReader struct {
-	io.Reader
-	control *http.ResponseController
-}
-
-func (p *patientReader) Read(b []byte) (int, error) {
-	// Not every ResponseWriter has deadlines; those of net/http, where it matters, do.
-	_ = p.control.SetReadDeadline(time.Now().Add(stallTimeout))
-	n, err := p.Reader.Read(b)
-	if err == io.EOF {
-		// If it passed during the answer, net/http would take that for the client's leaving.
-		_ = p.control.SetReadDeadline(time.Time{})
-	}
-	return n, err
-}
+// unhurried takes back the deadline of a body that is no upload: how fast one has to come is the server's to say.
+func unhurried(w http.ResponseWriter) { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) }
 
 // bodyError says that a request body came to an end before its end.
 type bodyError struct{ err error }

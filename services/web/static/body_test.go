@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
+
+	"github.com/gtwistd/gtwistd/internal/part"
 )
 
 // uploads returns a handler that takes uploads.
@@ -34,6 +38,55 @@ func TestUploadStalls(t *testing.T) {
 		found, err := os.ReadDir(dir)
 		if w.Code != 408 || err != nil || len(found) != left {
 			t.Errorf("PUT %s = %d %q, %d files left, %v, want 408 and %d", path, w.Code, w.Body, len(found), err, left)
+		}
+	}
+}
+
+// waiting is a ResponseWriter that knows until when it waits for the client.
+type waiting struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+func (w *waiting) SetReadDeadline(t time.Time) error {
+	w.until = t
+	return nil
+}
+
+// asked is a body that says when it is read.
+type asked struct {
+	io.Reader
+	read func()
+}
+
+func (a asked) Read(p []byte) (int, error) {
+	a.read()
+	return a.Reader.Read(p)
+}
+
+// TestUploadsTakeTheirTime says that the deadline of what is no upload does not end one.
+func TestUploadsTakeTheirTime(t *testing.T) {
+	const form = "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"b\"\r\n\r\n1\r\n--x--\r\n"
+	h, _ := uploads(t, Options{})
+	for _, test := range []struct {
+		method, path, body string
+		hurried            bool
+	}{
+		{"PUT", "/a", "1", false},
+		{"POST", "/", form, false},
+		{"DELETE", "/a", "1", true},
+	} {
+		w, read := &waiting{ResponseRecorder: httptest.NewRecorder()}, false
+		r := httptest.NewRequest(test.method, test.path, asked{strings.NewReader(test.body), func() {
+			read = true
+			if !w.until.IsZero() {
+				t.Errorf("%s %s: read with a deadline", test.method, test.path)
+			}
+		}})
+		r.Header.Set("Content-Type", `multipart/form-data; boundary=x`)
+		h.ServeHTTP(w, r)
+		if read == test.hurried || w.until.IsZero() == test.hurried {
+			t.Errorf("%s %s = %d: read is %v, deadline %v", test.method, test.path, w.Code, read, w.until)
 		}
 	}
 }
@@ -173,8 +226,8 @@ func FuzzUploadName(f *testing.F) {
 		if checkName(name, false) != nil {
 			return
 		}
-		if strings.ContainsAny(name, "/\\\x00") || hidden(name) || isPart(name) || !isPart(partName(name)) || len(partName(name)) > maxName {
-			t.Errorf("%q becomes %q, of which the part is %q", given, name, partName(name))
+		if strings.ContainsAny(name, "/\\\x00") || hidden(name) || part.Is(name) || !part.Is(part.Name(name)) || len(part.Name(name)) > 255 {
+			t.Errorf("%q becomes %q, of which the part is %q", given, name, part.Name(name))
 		}
 		if got, slash, ok := localName("/"+name, false); got != name || slash || !ok {
 			t.Errorf("%q becomes %q, which is not found", given, name)

@@ -66,7 +66,8 @@ func (h *Handler) postForm(w http.ResponseWriter, r *http.Request) error {
 	case !slash:
 		return &refusal{http.StatusBadRequest, "a form goes to a directory: its URL ends with a slash"}
 	}
-	body := &formReader{&patientReader{r.Body, http.NewResponseController(w)}, -1}
+	unhurried(w)
+	body := &formReader{r.Body, -1}
 	r.Body = io.NopCloser(body) // net/http closes its own
 	form, err := r.MultipartReader()
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/part"
 )
 
 const (
@@ -45,7 +47,7 @@ func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool,
 	if dir != "." {
 		file = dir + "/" + name
 	}
-	if hidden(name) && !showHidden || isPart(name) || t.isPrivate(file) {
+	if hidden(name) && !showHidden || part.Is(name) || t.isPrivate(file) {
 		return entry{}, false, nil
 	}
 	info, err := d.Info()

@@ -2,7 +2,6 @@ package static
 
 import (
 	"cmp"
-	"fmt"
 	"path"
 	"path/filepath"
 	"slices"
@@ -61,7 +60,7 @@ func (o *Options) siteFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&o.Index, "index", "i", []string{"index.html", "index.htm"},
 		"`NAME` of the file that stands for its directory; repeatable, the first that exists counts; an empty one for none")
 	o.Listing = ListAuto
-	fs.Var(&o.Listing, "listing", "list directories: auto those without an index file, on all of them, off none (404)")
+	fs.Var(plugins.Choice(&o.Listing, ListAuto, ListOn, ListOff), "listing", "list directories: auto those without an index file, on all of them, off none (404)")
 	fs.StringVar(&o.SPA, "spa", "", "send `FILE`, such as index.html, with status 200 where there is no such page: for single-page applications")
 	fs.StringVar(&o.NotFound, "not-found", "", "send `FILE`, such as 404.html, with status 404 where there is nothing")
 	fs.BoolVar(&o.CleanURLs, "clean-urls", false, "serve page.html as /page, and redirect /page.html there")
@@ -139,31 +138,12 @@ func isName(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00") && filepath.Base(name) == name
 }
 
-// Listing is a flag value: which directories are listed. The zero value is ListAuto.
-type Listing int
+// Listing says which directories are listed. The zero value is ListAuto.
+type Listing string
 
 // The values of Listing.
 const (
-	ListAuto Listing = iota // those without an index file
-	ListOn                  // all of them
-	ListOff                 // none
+	ListAuto Listing = "auto" // those without an index file
+	ListOn   Listing = "on"   // all of them
+	ListOff  Listing = "off"  // none
 )
-
-var listingNames = [...]string{"auto", "on", "off"}
-
-// String implements pflag.Value.
-func (l *Listing) String() string { return listingNames[*l] }
-
-// Type implements pflag.Value.
-func (l *Listing) Type() string { return strings.Join(listingNames[:], "|") }
-
-// Set implements pflag.Value.
-func (l *Listing) Set(s string) error {
-	for i, name := range listingNames {
-		if s == name {
-			*l = Listing(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("not one of %s", strings.Join(listingNames[:], ", "))
-}

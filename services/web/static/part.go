@@ -1,67 +1,41 @@
 package static
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/part"
+	"github.com/gtwistd/gtwistd/internal/regular"
 )
 
-const (
-	partPrefix, partSuffix = ".gtwistd-", ".part"
-
-	// maxName is what most file systems allow, in bytes.
-	maxName = 255
-
-	// partMaxAge is how long an unfinished upload can be taken up again.
-	partMaxAge = 7 * 24 * time.Hour
-)
-
-// part is an upload before it has its name: a file beside it that clients never see, locked against everybody else. All
-// methods make blocking calls.
-type part struct {
+// pending is an upload before it has its name: a part. All methods make blocking calls.
+type pending struct {
 	dir  *os.Root
 	name string
 	file *os.File
 }
 
-// partName is how the part of a file is called.
-func partName(name string) string {
-	if len(partPrefix)+len(name)+len(partSuffix) > maxName {
-		sum := sha256.Sum256([]byte(name))
-		name = hex.EncodeToString(sum[:])
-	}
-	return partPrefix + name + partSuffix
-}
-
-// isPart says whether a name is one of an unfinished upload, which is never shown. Some file systems do not tell cases apart.
-func isPart(name string) bool {
-	return len(name) >= len(partPrefix)+len(partSuffix) &&
-		strings.EqualFold(name[:len(partPrefix)], partPrefix) && strings.EqualFold(name[len(name)-len(partSuffix):], partSuffix)
-}
-
 // openPart opens the part of a file, to be written from offset on: what is there must be as long, unless offset is 0. The
 // error is errLocked if somebody else writes it, and an *offsetError if it has another length. Without an error the part
 // owns dir.
-func openPart(dir *os.Root, name string, offset int64) (*part, error) {
-	flags := os.O_WRONLY | nonblock
+func openPart(dir *os.Root, name string, offset int64) (*pending, error) {
+	flags := os.O_WRONLY | regular.Nonblock
 	if offset == 0 {
 		flags |= os.O_CREATE
 	}
 	for range 3 { // as many times as others may finish or remove the part while it is opened
-		f, err := dir.OpenFile(partName(name), flags, 0o666)
+		f, err := dir.OpenFile(part.Name(name), flags, 0o666)
 		if errors.Is(err, fs.ErrNotExist) && offset > 0 {
 			return nil, &offsetError{0}
 		}
 		if err != nil {
 			return nil, err
 		}
-		p := &part{dir: dir, name: name, file: f}
+		p := &pending{dir: dir, name: name, file: f}
 		again, err := p.take(offset)
 		if err == nil && !again {
 			return p, nil
@@ -75,15 +49,19 @@ func openPart(dir *os.Root, name string, offset int64) (*part, error) {
 }
 
 // take locks the part and sees to its length. again says that the file lost its name meanwhile.
-func (p *part) take(offset int64) (again bool, err error) {
-	if err := lock(p.file); err != nil {
+func (p *pending) take(offset int64) (again bool, err error) {
+	err = part.Lock(p.file)
+	if errors.Is(err, part.ErrLocked) {
+		return false, errLocked
+	}
+	if err != nil {
 		return false, err
 	}
 	info, err := p.file.Stat()
 	if err != nil {
 		return false, err
 	}
-	named, err := p.dir.Lstat(partName(p.name))
+	named, err := p.dir.Lstat(part.Name(p.name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return true, nil
@@ -101,7 +79,7 @@ func (p *part) take(offset int64) (again bool, err error) {
 		return false, p.file.Truncate(0)
 	}
 	size := info.Size()
-	if time.Since(info.ModTime()) > partMaxAge {
+	if time.Since(info.ModTime()) > part.MaxAge {
 		size = 0
 	}
 	if size != offset {
@@ -113,13 +91,13 @@ func (p *part) take(offset int64) (again bool, err error) {
 
 // partSize returns how much of an unfinished upload there is, 0 if there is none.
 func partSize(dir *os.Root, name string) (int64, error) {
-	info, err := dir.Lstat(partName(name))
+	info, err := dir.Lstat(part.Name(name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, nil
 	case err != nil:
 		return 0, err
-	case !info.Mode().IsRegular() || time.Since(info.ModTime()) > partMaxAge:
+	case !info.Mode().IsRegular() || time.Since(info.ModTime()) > part.MaxAge:
 		return 0, nil
 	}
 	return info.Size(), nil
@@ -127,19 +105,19 @@ func partSize(dir *os.Root, name string) (int64, error) {
 
 // finish gives the part its name, when it is on the disk: whatever happens, the name means nothing or the whole file. An
 // existing file is replaced, or the error wraps fs.ErrExist.
-func (p *part) finish(replace bool) error {
+func (p *pending) finish(replace bool) error {
 	if err := p.file.Sync(); err != nil {
 		return err
 	}
 	if replace {
-		return p.dir.Rename(partName(p.name), p.name)
+		return p.dir.Rename(part.Name(p.name), p.name)
 	}
 	return p.link()
 }
 
 // link gives the part its name if nobody has it.
-func (p *part) link() error {
-	err := p.dir.Link(partName(p.name), p.name)
+func (p *pending) link() error {
+	err := p.dir.Link(part.Name(p.name), p.name)
 	switch {
 	case err == nil:
 		return p.remove()
@@ -150,22 +128,22 @@ func (p *part) link() error {
 }
 
 // claim does the same where there are no hard links: it takes the name with an empty file first.
-func (p *part) claim() error {
+func (p *pending) claim() error {
 	f, err := p.dir.OpenFile(p.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
 	_ = f.Close() // nothing was written
-	if err := p.dir.Rename(partName(p.name), p.name); err != nil {
+	if err := p.dir.Rename(part.Name(p.name), p.name); err != nil {
 		return errors.Join(err, p.dir.Remove(p.name))
 	}
 	return nil
 }
 
-func (p *part) remove() error { return p.dir.Remove(partName(p.name)) }
+func (p *pending) remove() error { return p.dir.Remove(part.Name(p.name)) }
 
 // close ends the lock and closes the directory. Data that did not reach the disk is the business of finish.
-func (p *part) close() {
+func (p *pending) close() {
 	_ = p.file.Close()
 	_ = p.dir.Close()
 }

@@ -6,6 +6,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/gtwistd/gtwistd/internal/part"
 )
 
 // localName takes the prefix off the path of a URL and returns the name below the root that the rest stands for.
@@ -34,7 +36,7 @@ func localName(p string, showHidden bool) (name string, slash, ok bool) {
 		return "", false, false
 	}
 	for segment := range strings.SplitSeq(p, "/") {
-		if segment == "." || segment == ".." || hidden(segment) && !showHidden || isPart(segment) {
+		if segment == "." || segment == ".." || hidden(segment) && !showHidden || part.Is(segment) {
 			return "", false, false
 		}
 	}

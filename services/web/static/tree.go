@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gtwistd/gtwistd/internal/regular"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -220,7 +221,7 @@ func (t *tree) directory(dir string, o *Options) (resource, error) {
 	if o.Listing == ListOff {
 		return resource{}, notExist(dir)
 	}
-	d, err := t.root.OpenFile(dir, nonblock, 0)
+	d, err := t.root.OpenFile(dir, regular.Nonblock, 0)
 	return resource{dir: d}, err
 }
 
@@ -288,7 +289,7 @@ func (t *tree) open(name string) (*os.File, fs.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return nil, nil, notExist(name)
 	}
-	f, err := t.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	f, err := t.root.OpenFile(name, os.O_RDONLY|regular.Nonblock, 0)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,8 +13,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/gtwistd/gtwistd/internal/part"
+	"github.com/gtwistd/gtwistd/internal/regular"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -25,9 +26,6 @@ const (
 
 	// uploadChunk is how much of an upload is in memory, in bytes.
 	uploadChunk = 64 << 10
-
-	// stallTimeout is how long a client may send nothing of an upload.
-	stallTimeout = 30 * time.Second
 
 	// uploadOffset says how much of an unfinished upload there is, as in draft-ietf-httpbis-resumable-upload.
 	uploadOffset = "Upload-Offset"
@@ -90,8 +88,8 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body := &patientReader{r.Body, http.NewResponseController(w)}
-	if err := h.store(r.Context(), u, body, limit); err != nil {
+	unhurried(w)
+	if err := h.store(r.Context(), u, r.Body, limit); err != nil {
 		return err
 	}
 	header := w.Header()
@@ -151,7 +149,7 @@ func (h *Handler) named(r *http.Request) (*upload, error) {
 
 // checkName refuses names that no request would find.
 func checkName(name string, showHidden bool) error {
-	if !isName(name) || !filepath.IsLocal(name) || isPart(name) || hidden(name) && !showHidden {
+	if !isName(name) || !filepath.IsLocal(name) || part.Is(name) || hidden(name) && !showHidden {
 		return errName
 	}
 	if filepath.Separator != '/' && strings.Contains(name, ":") {
@@ -211,7 +209,7 @@ func (h *Handler) store(ctx context.Context, u *upload, body io.Reader, limit in
 }
 
 // end makes the part the file if all is there, keeps it if the client may go on, or removes it. err is what receiving it met.
-func (u *upload) end(p *part, err error) error {
+func (u *upload) end(p *pending, err error) error {
 	whole := u.span == nil || u.size == u.span.total
 	_, broken := errors.AsType[*bodyError](err)
 	switch {
@@ -227,7 +225,7 @@ func (u *upload) end(p *part, err error) error {
 }
 
 // finish makes the part the file. What was true when the upload began may have changed.
-func (u *upload) finish(p *part) error {
+func (u *upload) finish(p *pending) error {
 	info, err := p.file.Stat()
 	if err != nil {
 		return err
@@ -287,7 +285,7 @@ func (u *upload) check(dir *os.Root) error {
 }
 
 // beginUpload opens the part, which owns its directory.
-func (h *Handler) beginUpload(ctx context.Context, u *upload) (p *part, err error) {
+func (h *Handler) beginUpload(ctx context.Context, u *upload) (p *pending, err error) {
 	var first int64
 	if u.span != nil {
 		first = u.span.first
@@ -350,8 +348,8 @@ func (t *tree) checkUpload() error {
 	if t.file != "" {
 		return plugins.Usagef("--upload: %q is a single file, not a directory", t.path)
 	}
-	const name = partPrefix + partSuffix // the part of no file
-	f, err := t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|nonblock, 0o600)
+	name := part.Name("") // of no file
+	f, err := t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|regular.Nonblock, 0o600)
 	if err == nil {
 		_ = f.Close() // nothing was written
 		err = t.root.Remove(name)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package ftp
+package part
 
 import (
 	"errors"
@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock locks a file until it is closed, against this process and others (flock(2)). It does not wait: the error is
-// errLocked if somebody else has the lock.
-func lock(f *os.File) error {
+// Lock locks a file until it is closed, against this process and others (flock(2)). It does not wait: the error is
+// ErrLocked if somebody else has the lock.
+func Lock(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EWOULDBLOCK):
-			return errLocked
+			return ErrLocked
 		default:
 			return os.NewSyscallError("flock", err)
 		}

@@ -1,0 +1,18 @@
+//go:build darwin || freebsd
+
+package ftp
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// freeSpace returns how many bytes this process could still store where a file is.
+func freeSpace(f *os.File) (int64, error) {
+	var stat unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &stat); err != nil {
+		return 0, os.NewSyscallError("fstatfs", err)
+	}
+	return max(int64(stat.Bavail), 0) * int64(stat.Bsize), nil //nolint:gosec // disks are smaller
+}

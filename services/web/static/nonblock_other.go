@@ -1,6 +1,0 @@
-//go:build !unix
-
-package static
-
-// nonblock is nothing where no FIFO has a name in the file system.
-const nonblock = 0
