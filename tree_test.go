@@ -288,13 +288,15 @@ func TestServicesAskTheRunner(t *testing.T) {
 		"net.Listen", "net.ListenTCP", "net.ListenUDP", "net.ListenUnix", "net.ListenPacket",
 		"http.ListenAndServe", "http.ListenAndServeTLS", "slog.Default", "slog.SetDefault",
 	}
+	// A port for one transfer of FTP is no endpoint: nobody describes it, and it is gone before it could be shown.
+	except := map[string]string{"services/ftp/listener.go": "net.ListenTCP"}
 	for _, file := range tree(t) {
 		if file.isTest() || !strings.HasPrefix(file.name, "services/") {
 			continue
 		}
 		ast.Inspect(file.File, func(node ast.Node) bool {
 			if sel, ok := node.(*ast.SelectorExpr); ok {
-				if x, ok := sel.X.(*ast.Ident); ok && slices.Contains(runners, x.Name+"."+sel.Sel.Name) {
+				if x, ok := sel.X.(*ast.Ident); ok && slices.Contains(runners, x.Name+"."+sel.Sel.Name) && except[file.name] != x.Name+"."+sel.Sel.Name {
 					t.Errorf("%s uses %s.%s, which is the runner's business", file.name, x.Name, sel.Sel.Name)
 				}
 			}

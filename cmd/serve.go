@@ -9,12 +9,16 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // lastResort is how long services may take to return once their connections have been closed.
 const lastResort = 5 * time.Second
+
+// farewellTimeout is how long services may take to tell their clients that their connections are about to be closed.
+const farewellTimeout = time.Second
 
 // survivePipes makes the loss of the reader of stdout an error of that write and not the end of the process. Unlike an
 // ignored signal, children do not inherit it.
@@ -162,11 +166,23 @@ func (s *shutdown) force(why string) {
 	if s.givenUp != nil {
 		return
 	}
+	s.runner.leave()
 	if n := s.runner.endpoints.CloseConns(); n > 0 {
 		s.runner.log.Warn(why+", closed open connections", "connections", n)
 	}
 	s.sweep = time.Tick(50 * time.Millisecond)
 	s.givenUp = time.After(lastResort)
+}
+
+// leave lets services tell their clients, all at once.
+func (r *runner) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
+	defer cancel()
+	var leaving sync.WaitGroup
+	for _, s := range r.services {
+		leaving.Go(func() { s.leave(ctx) })
+	}
+	leaving.Wait()
 }
 
 func names(set map[string]bool) string {

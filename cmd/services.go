@@ -122,6 +122,15 @@ func (s *service) reload(ctx context.Context) (err error) {
 	return nil
 }
 
+// leave lets the service tell its clients. A panic keeps nobody from the end.
+func (s *service) leave(ctx context.Context) {
+	var panicked error
+	defer recoverInto(&panicked, s.env.Log)
+	if l, ok := s.running.(plugins.Leaver); ok {
+		l.Leave(ctx)
+	}
+}
+
 // report is what the service says about itself, nothing if it has nothing to say.
 func (s *service) report() []slog.Attr {
 	if reporter, ok := s.running.(plugins.Reporter); ok {

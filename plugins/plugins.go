@@ -62,6 +62,13 @@ type Reloader interface {
 	Reload(ctx context.Context) error
 }
 
+// Leaver is an optional ability of a Service: Leave tells the clients that are still there, in a protocol that has words for
+// it, that they are about to lose the connection. The runner calls it when the grace period is over or has been cut short, even
+// when Serve has returned while other services still stop, and then closes the connections. It returns as soon as ctx is done.
+type Leaver interface {
+	Leave(ctx context.Context)
+}
+
 // Reporter is an optional ability of a Service: Report returns what `gtwistd status` and the start-up text show beside
 // the addresses, such as a root directory. It is called from any goroutine, at any time after Make, even when Serve has
 // returned while other services still stop.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -23,6 +24,7 @@ type faulty struct {
 	inMake, inServe string
 	listen          string
 	listener        net.Listener
+	log             *slog.Logger
 }
 
 func faultyPlugin() plugins.Plugin {
@@ -40,7 +42,7 @@ func (f *faulty) Make(ctx context.Context, env *plugins.Env) (plugins.Service, e
 	if err != nil {
 		return nil, err
 	}
-	f.listener = l
+	f.listener, f.log = l, env.Log
 	return f, f.goWrong(ctx, f.inMake)
 }
 
@@ -51,6 +53,15 @@ func (f *faulty) Serve(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// Leave goes wrong, too, if Serve is stuck.
+func (f *faulty) Leave(ctx context.Context) {
+	f.log.Info("takes leave")
+	if f.inServe == "stuck" {
+		<-ctx.Done()
+		panic("faulty panics at the farewell")
+	}
 }
 
 func (f *faulty) Reload(context.Context) error {

@@ -66,12 +66,17 @@ func launch(t testing.TB, p plugins.Plugin, args []string) (*Server, error) {
 // Drain begins the grace period: it ends the context of Serve and does not wait.
 func (s *Server) Drain() { s.drain() }
 
-// Stop drains, closes the open connections as soon as the service listens no more, as the runner does at the end of the
-// grace period, and waits. It may be called again.
+// Stop drains, lets the service take leave and closes the open connections as soon as it listens no more, as the runner does at
+// the end of the grace period, and waits. It may be called again.
 func (s *Server) Stop() error {
 	s.drain()
 	if err := s.awaitListenersClosed(); err != nil {
 		return err
+	}
+	if l, ok := s.Service.(plugins.Leaver); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), giveUp)
+		defer cancel()
+		l.Leave(ctx)
 	}
 	// More than once, as a connection may have been on its way out of Accept.
 	for deadline := time.Now().Add(giveUp); time.Now().Before(deadline); {

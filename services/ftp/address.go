@@ -9,14 +9,15 @@ import (
 
 // doPASV has an IPv4 address in its answer, or makes none.
 func (c *session) doPASV(verb, _ string) string {
+	addr := c.passiveAddr()
 	c.mu.Lock()
-	c.active = netip.AddrPort{}
+	c.active, c.passive = netip.AddrPort{}, addr
 	only := c.epsvOnly
 	c.mu.Unlock()
 	switch {
 	case only:
 		return c.answer("501 After EPSV ALL there is only EPSV.")
-	case !c.passiveAddr().IsValid():
+	case !addr.IsValid():
 		return c.answer("425 PASV is for IPv4: use EPSV.")
 	}
 	return verb
@@ -24,10 +25,7 @@ func (c *session) doPASV(verb, _ string) string {
 
 // passiveAddr is the address that PASV tells, invalid if there is none.
 func (c *session) passiveAddr() netip.Addr {
-	addr, err := c.srv.publicIP.find(c.ctx, c.remote.Addr())
-	if err != nil {
-		c.log.Warn("no public address", "error", err)
-	}
+	addr := c.srv.publicIP.find(c.remote.Addr())
 	if !addr.IsValid() {
 		addr = c.local.Addr()
 	}

@@ -1,7 +1,6 @@
 package ftp
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -50,7 +49,8 @@ type dataConn struct {
 	err      error
 }
 
-func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
+// newDataConn takes the connection over. Whether it is encrypted is decided now: PROT may have come after PASV.
+func newDataConn(c *session, tcp *net.TCPConn) *dataConn {
 	c.retain()
 	t := c.current()
 	w := &wire{TCPConn: tcp, limits: &c.srv.limits}
@@ -58,6 +58,7 @@ func newDataConn(c *session, tcp *net.TCPConn, private bool) *dataConn {
 	c.mu.Lock()
 	config := c.tls
 	d.user = c.user
+	private := c.private
 	c.mu.Unlock()
 	if private {
 		d.secure = tls.Server(w, config)
@@ -89,9 +90,9 @@ func (d *dataConn) start() error {
 	if d.started || d.secure == nil {
 		return nil
 	}
-	_ = d.wire.TCPConn.SetDeadline(time.Now().Add(handshakeTimeout))
+	_ = d.wire.TCPConn.SetDeadline(time.Now().Add(d.session.srv.handshake))
 	d.wire.fixed = true
-	err := d.secure.HandshakeContext(context.Background())
+	err := d.secure.HandshakeContext(d.session.ctx)
 	d.wire.fixed = false
 	if err != nil {
 		d.session.log.Info("TLS handshake failed on a data connection", "error", err)

@@ -3,6 +3,7 @@ package ftp
 import (
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"syscall"
 
@@ -35,14 +36,19 @@ func (f *files) open(rel string) (*os.File, fs.FileInfo, error) {
 
 // GetHandle implements ftpserver.ClientDriverExtentionFileTransfer. The library knows of no offset.
 func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.FileTransfer, err error) {
+	if !f.session.enter() {
+		return nil, net.ErrClosed
+	}
+	defer f.session.release()
 	t := f.session.current()
 	if t == nil {
 		return nil, f.told(name, errConnection) // it ended before it began, and nobody knows where
 	}
+	at := t.start
 	if flags&(os.O_WRONLY|os.O_RDWR) != 0 {
 		var u *upload
 		if u, err = f.openUpload(name, flags&os.O_APPEND != 0, t.start); err == nil {
-			handle = u
+			handle, at = u, u.at
 		}
 	} else {
 		err = f.do(name, f.user.account.MayDownload(name), func(rel string) error {
@@ -64,7 +70,7 @@ func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.Fil
 	if err != nil {
 		return nil, err
 	}
-	f.session.fileOpened(t)
+	f.session.fileOpened(t, at)
 	return handle, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"path"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,10 @@ var (
 
 // do runs fn in the pool, if the user may, and tells the session what went wrong with the file of that path.
 func (f *files) do(name string, may bool, fn func(rel string) error) error {
+	if !f.session.enter() {
+		return net.ErrClosed
+	}
+	defer f.session.release()
 	rel, err := f.local(name)
 	if err == nil && !may {
 		err = errNoPermission

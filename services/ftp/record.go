@@ -10,11 +10,18 @@ import (
 	"unicode"
 )
 
-// record is what becomes of a transfer when it has ended, called with the session's mu: listings leave no record.
+// record is a transfer that has ended.
+type record struct {
+	xfer
+	verb   string
+	secure bool
+	err    error
+}
+
+// record keeps what there is to say of a transfer that has ended, until writeRecords. Called with mu.
 func (c *session) record(t *transfer) {
 	u := c.user
-	upload := t.verb != "RETR"
-	if t.verb == "LIST" || t.verb == "NLST" || t.verb == "MLSD" || u == nil {
+	if u == nil {
 		return
 	}
 	name := t.path
@@ -22,34 +29,60 @@ func (c *session) record(t *transfer) {
 		name = path.Join(c.context.Path(), name)
 	}
 	name = path.Clean(name)
-	took := time.Since(t.began)
+	now := time.Now()
+	c.records = append(c.records, record{verb: t.verb, secure: t.secure, err: t.err, xfer: xfer{
+		end: now, took: now.Sub(t.began), client: c.xferClient(), bytes: t.bytes.Load(), path: name, upload: t.verb != "RETR",
+		user: u.name, anonymous: u.anonymous, complete: t.err == nil,
+	}})
+}
+
+// writeRecords writes what record has kept. It is called without mu: a disk that hangs holds up the session and nobody else.
+func (c *session) writeRecords() {
+	c.mu.Lock()
+	records := c.records
+	c.records = nil
+	c.mu.Unlock()
+	for i := range records {
+		c.write(&records[i])
+	}
+}
+
+// write leaves no record of a listing, but of one that failed without the client being told why.
+func (c *session) write(r *record) {
+	if r.verb == "LIST" || r.verb == "NLST" || r.verb == "MLSD" {
+		if r.err == nil {
+			return
+		}
+		if _, known := c.wordsFor("", r.err); !known {
+			c.log.Warn("a listing cannot be sent", "path", r.path, "error", r.err)
+		}
+		return
+	}
 	level, result := slog.LevelInfo, "complete"
-	if t.err != nil {
-		level, result = slog.LevelWarn, c.outcome(t.err)
+	if r.err != nil {
+		level, result = slog.LevelWarn, c.outcome(r.err)
 	}
 	what := "download"
-	if upload {
+	if r.upload {
 		what = "upload"
 	}
-	n := t.bytes.Load()
-	c.log.LogAttrs(c.ctx, level, what, slog.String("user", u.name), slog.String("path", name), slog.String("command", t.verb),
-		slog.Int64("bytes", n), slog.Duration("duration", took.Round(time.Microsecond)), slog.Bool("tls", c.private), slog.String("result", result))
+	c.log.LogAttrs(c.ctx, level, what, slog.String("user", r.user), slog.String("path", r.path), slog.String("command", r.verb),
+		slog.Int64("bytes", r.bytes), slog.Duration("duration", r.took.Round(time.Microsecond)), slog.Bool("tls", r.secure), slog.String("result", result))
 	if c.srv.xferlog == nil {
 		return
 	}
-	line := xferline(xfer{end: time.Now(), took: took, client: c.xferClient(), bytes: n, path: name, upload: upload, user: u.name, anonymous: u.anonymous, complete: t.err == nil})
-	if _, err := c.srv.xferlog.Write([]byte(line)); err != nil {
+	if _, err := c.srv.xferlog.Write([]byte(xferline(r.xfer))); err != nil {
 		c.log.Error("xferlog not written", "error", err)
 	}
 }
 
 // outcome is the result of a transfer in words that the client gets, too.
 func (c *session) outcome(err error) string {
-	text := c.failureOf("", err).text
-	if text == "Local error." { // ours, or in the words of a failure before
+	f, known := c.wordsFor("", err)
+	if !known || f.text == sentence(localError) { // ours, or in the words of a failure before
 		return err.Error()
 	}
-	return strings.TrimSuffix(text, ".")
+	return strings.TrimSuffix(f.text, ".")
 }
 
 func (c *session) xferClient() string {

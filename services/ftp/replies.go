@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -55,6 +56,7 @@ type transfer struct {
 
 	// Guarded by the session's mu.
 	opened bool // there is a data connection
+	secure bool // it is encrypted
 	open   bool // the file is
 	late   bool // the record waits for the file to be closed
 	err    error
@@ -89,7 +91,7 @@ func (c *session) current() *transfer {
 func (c *session) beginTransfer(verb, param string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{})}
+	t := &transfer{verb: verb, path: param, began: time.Now(), done: make(chan struct{}), secure: c.private}
 	if verb == "RETR" || verb == "STOR" { // the others begin where they must
 		t.start = c.start
 	}
@@ -111,32 +113,65 @@ func (c *session) endTransfer(t *transfer) {
 	}
 }
 
-// fileOpened and fileClosed say when a transfer has a file.
-func (c *session) fileOpened(t *transfer) {
+// fileOpened and fileClosed say when a transfer has a file, and at which offset it begins. Between them the session is in use.
+func (c *session) fileOpened(t *transfer, offset int64) {
 	c.retain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t != nil {
 		t.open = true
+		t.least -= offset
 	}
 }
 
 func (c *session) fileClosed(t *transfer) {
 	defer c.release()
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	if t != nil {
+		if t.open = false; t.late {
+			c.record(t)
+		}
+	}
+	c.mu.Unlock()
+	c.writeRecords()
+}
+
+// doubt is how long the end of an upload in clear may be that of the client: the system of one that was killed ends its
+// connections one after the other, in any order. Every upload waits for it, unless ALLO has said how long it is.
+const doubt = 500 * time.Microsecond
+
+// interrupted says why an upload whose data have ended is not the whole file; nil if nothing speaks against it. In clear, the
+// end of the data is the end of the connection, which comes also when the client dies; but then its commands end, too.
+func (c *session) interrupted(t *transfer) error {
 	if t == nil {
-		return
+		return nil
 	}
-	if t.open = false; t.late {
-		c.record(t)
+	gone, n := false, t.bytes.Load()
+	if said := t.least > 0 && n >= t.least; !t.secure && !said {
+		gone = hungUp(c.raw, doubt)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case gone:
+		t.fail(errConnection)
+	case n < t.least:
+		t.fail(errShort)
+	}
+	return t.err
 }
 
 // Write implements net.Conn: it takes the library's answers and sends what becomes of them.
 func (c *session) Write(p []byte) (int, error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	if !c.enter() {
+		return 0, net.ErrClosed
+	}
+	defer c.release()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	if c.mute {
+		return len(p), nil
+	}
 	c.out = append(c.out, p...)
 	var send []byte
 	var then func()
@@ -158,7 +193,9 @@ func (c *session) Write(p []byte) (int, error) {
 	if len(c.out) == 0 {
 		c.out = nil
 	}
+	c.writeRecords()
 	if err := c.send(send); err != nil {
+		c.end(errConnection) // the library goes on with what it has read
 		return 0, err
 	}
 	if then != nil {
@@ -169,8 +206,11 @@ func (c *session) Write(p []byte) (int, error) {
 
 // say sends an answer that the library knows nothing of.
 func (c *session) say(text string) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	if c.mute {
+		return
+	}
 	if err := c.send([]byte(text + "\r\n")); err != nil {
 		c.log.Debug("answer not sent", "error", err)
 	}
@@ -201,7 +241,7 @@ func (c *session) startTLS() {
 // beginTLS is called with mu, or before anybody else knows of the session.
 func (c *session) beginTLS() {
 	c.tls = c.srv.sessionTLS()
-	c.stream, c.secure = tls.Server(c.raw, c.tls), true
+	c.stream, c.shaken, c.secure = tls.Server(c.raw, c.tls), false, true
 }
 
 // reply decides what a line of the library becomes, and what is to be done once it is sent. "" sends nothing.
@@ -226,7 +266,7 @@ func (c *session) reply(line string) (string, func()) {
 	case code == 150:
 		return c.begun(), nil
 	case code == 227 || code == 229:
-		return c.awaiting(line), nil
+		return c.awaiting(line)
 	case code == 350: // of RNFR
 		c.renaming = true
 	case code == 211 || code == 213: // STAT, also during a transfer
@@ -268,22 +308,33 @@ func (c *session) begun() string {
 func (c *session) wakeUp() { _ = c.raw.SetReadDeadline(longAgo) }
 
 // awaiting says where the data connection goes. Called with mu.
-func (c *session) awaiting(line string) string {
+func (c *session) awaiting(line string) (string, func()) {
 	port, extended := passivePort(line)
 	d := c.srv.dataListener(port)
-	if d == nil {
-		return "425 There is no data port."
+	if c.data != nil {
+		_ = c.data.Close() // its port is perhaps the last one
 	}
-	d.serve(c, c.active, c.private)
 	c.data = d
-	switch {
-	case c.active.IsValid():
-		c.active = noAddr
-		return "200 Ready to connect to you."
-	case extended:
-		return fmt.Sprintf("229 Entering Extended Passive Mode (|||%d|)", port)
+	if d == nil {
+		return "425 There is no data port.", nil
 	}
-	return passiveReply(c.passiveAddr(), port)
+	active := c.active
+	c.active = noAddr
+	if !active.IsValid() {
+		if err := d.moveToRange(); err != nil {
+			_ = d.Close()
+			c.data = nil
+			return "425 No port is free for a data connection, try again later.", func() { c.log.Warn("no passive port", "error", err) }
+		}
+	}
+	d.serve(c, active)
+	switch {
+	case active.IsValid():
+		return "200 Ready to connect to you.", nil
+	case extended:
+		return fmt.Sprintf("229 Entering Extended Passive Mode (|||%d|)", d.port), nil
+	}
+	return passiveReply(c.passive, d.port), nil
 }
 
 // finish is the end of a transfer. What the library calls a success is none if there was an error. Called with mu.
@@ -291,7 +342,8 @@ func (c *session) finish(t *transfer, code int, line string) string {
 	var text string
 	switch {
 	case t.err != nil:
-		text = c.failureOf("", t.err).String()
+		f, _ := c.wordsFor("", t.err) // the record tells the rest
+		text = f.String()
 	case code < 400:
 		text = "226 Done."
 	case c.failure != nil:
@@ -315,8 +367,10 @@ func (c *session) explain(line string) string {
 	}
 	_, text, _ := strings.Cut(line, " ")
 	switch {
-	case strings.Contains(text, "no transfer connection"):
+	case strings.Contains(text, "no transfer connection"), strings.HasPrefix(line, "425 ") && c.data == nil:
 		return "425 Send PASV, EPSV, PORT or EPRT first."
+	case strings.HasPrefix(line, "425 ") && c.data.hasExpired():
+		return "425 Nobody came to the data port for " + c.srv.connect.String() + ", and it was closed: send PASV or EPSV again."
 	case strings.HasPrefix(text, "Could not listen for passive connection"):
 		return "425 No port is free for a data connection, try again later."
 	case strings.HasPrefix(line, "425 "):
@@ -345,29 +399,40 @@ func polite(code int, verb, line string) string {
 var (
 	errAborted    = errors.New("aborted by the client")
 	errConnection = errors.New("connection lost")
+	errShort      = errors.New("shorter than the client said")
 )
 
 // failureOf says what went wrong with what has that path; "" for what everybody knows. No error's own text is in it, as it
 // may hold paths that are nobody's business.
 func (c *session) failureOf(path string, err error) *failure {
+	f, known := c.wordsFor(path, err)
+	if !known {
+		c.log.Warn("a file cannot be served", "path", path, "error", err)
+	}
+	return f
+}
+
+const localError = "local error"
+
+// wordsFor is failureOf without a record, which is wanted if the error is not known. It may be called with mu.
+func (c *session) wordsFor(path string, err error) (f *failure, known bool) {
 	if told, ok := errors.AsType[*failure](err); ok {
-		return told
+		return told, true
 	}
 	code, reason := c.brokenOff(err)
 	if code == 0 {
 		code, reason = reasonOf(err)
 	}
-	if code == 0 {
-		c.log.Warn("a file cannot be served", "path", path, "error", err)
-		code, reason = 451, "local error"
+	if known = code != 0; !known {
+		code, reason = 451, localError
 	}
 	if path == "" {
-		return &failure{code, sentence(reason)}
+		return &failure{code, sentence(reason)}, known
 	}
 	if len(path) > maxShown {
 		path = path[:maxShown] + "…"
 	}
-	return &failure{code, strings.ReplaceAll(path, "\n", "\x00") + ": " + reason + "."}
+	return &failure{code, strings.ReplaceAll(path, "\n", "\x00") + ": " + reason + "."}, known
 }
 
 // brokenOff says why a transfer had to end; code 0 is for another reason.
@@ -375,6 +440,12 @@ func (c *session) brokenOff(err error) (code int, reason string) {
 	switch {
 	case errors.Is(err, errAborted):
 		return 426, "transfer aborted"
+	case errors.Is(err, errStop):
+		return 426, "the server stops, transfer aborted"
+	case errors.Is(err, errShort):
+		return 426, "fewer bytes came than ALLO had said"
+	case errors.Is(err, context.Canceled): // nobody hears it
+		return 451, "the session ends"
 	case errors.Is(err, errStalled):
 		return 426, "nothing moved for " + c.srv.limits.stall.String() + ", transfer aborted"
 	case errors.Is(err, errSlow):

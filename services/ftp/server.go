@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,6 +32,8 @@ const (
 	// refusalTimeout is how long a client that is refused may take to hear why, and maxRefusals how many are told at once.
 	refusalTimeout = 2 * time.Second
 	maxRefusals    = 64
+	// dismissTimeout is how long the last answer of a session that is broken off may take.
+	dismissTimeout = 500 * time.Millisecond
 )
 
 // server is one service: some listeners with the same files and users.
@@ -62,6 +65,10 @@ type server struct {
 	listeners []net.Listener
 	inbox     chan net.Conn // sessions on their way to the library
 	closed    chan struct{} // nobody puts any more into it
+	deaf      chan struct{} // nobody takes any more out of it
+
+	connect   time.Duration // how long a data connection may take to come about
+	handshake time.Duration // how long a TLS handshake may take
 	refusing  chan struct{}
 	refusals  sync.WaitGroup
 
@@ -83,19 +90,21 @@ var (
 	_ plugins.Service  = (*server)(nil)
 	_ plugins.Reloader = (*server)(nil)
 	_ plugins.Reporter = (*server)(nil)
+	_ plugins.Leaver   = (*server)(nil)
 )
 
 func newServer(env *plugins.Env, o *options) *server {
 	return &server{
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse,
-		ports: o.passivePorts, publicIP: publicIPs{o.publicIP.rules},
+		ports: o.passivePorts, publicIP: publicIPs{rules: o.publicIP.rules, stale: make(chan *publicIP)},
+		connect: connectTimeout, handshake: handshakeTimeout,
 		dir:      filepath.Clean(o.root.Abs()),
 		direct:   o.upload == uploadDirect,
 		commands: newCommands(),
 		writable: o.writable, anonymous: o.anonymous == anonymousOn, anonymousName: o.anonymousName,
 		guard: accounts.NewGuard(o.guard),
-		inbox: make(chan net.Conn), closed: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
+		inbox: make(chan net.Conn), closed: make(chan struct{}), deaf: make(chan struct{}), refusing: make(chan struct{}, maxRefusals),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
 }
@@ -129,8 +138,12 @@ func (s *server) Serve(ctx context.Context) error {
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var accepting, commands sync.WaitGroup
-	commands.Go(func() { stop(lib.Serve()) })
+	commands.Go(func() {
+		defer close(s.deaf)
+		stop(cmp.Or(lib.Serve(), errLibrary))
+	})
 	commands.Go(func() { s.book.Run(serving) })
+	commands.Go(func() { s.publicIP.run(serving, s.log) })
 	for _, l := range s.listeners {
 		accepting.Go(func() { stop(s.acceptFrom(l)) })
 	}
@@ -138,7 +151,10 @@ func (s *server) Serve(ctx context.Context) error {
 	<-serving.Done()
 	failed := ctx.Err() == nil
 	s.closeListeners()
-	s.stop(failed)
+	s.stop()
+	if failed {
+		s.Leave(context.WithoutCancel(ctx))
+	}
 	accepting.Wait()
 	s.work.Wait()
 	close(s.closed)
@@ -150,21 +166,42 @@ func (s *server) Serve(ctx context.Context) error {
 	return nil
 }
 
-// stop lets sessions end after what they do, or, at once, in the middle of it.
-func (s *server) stop(atOnce bool) {
-	s.mu.Lock()
-	s.stopping.Store(true)
-	sessions := slices.Collect(maps.Keys(s.sessions))
-	s.mu.Unlock()
-	for _, c := range sessions {
-		if atOnce {
-			_ = c.raw.Close()
+// errLibrary does not happen: the library serves until there is nobody left.
+var errLibrary = errors.New("the library serves no more")
+
+// stop lets sessions end after what they do. A transfer for which the client has not come yet is not waited for.
+func (s *server) stop() {
+	for _, c := range s.stopAccepting() {
+		c.mu.Lock()
+		if c.user == nil {
+			c.cancel(errStop) // a login that failed may be held up for long
 		}
-		if !c.hasUser() {
-			c.cancel() // a login that failed may be held up for long
+		d := c.data
+		c.mu.Unlock()
+		if d != nil {
+			d.hurry()
 		}
 		c.poke()
 	}
+}
+
+// stopAccepting lets no more sessions in and returns those that there are.
+func (s *server) stopAccepting() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping.Store(true)
+	return slices.Collect(maps.Keys(s.sessions))
+}
+
+// Leave implements plugins.Leaver: all sessions end in the middle of what they do, with an answer.
+func (s *server) Leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*dismissTimeout)
+	defer cancel()
+	var told sync.WaitGroup
+	for _, c := range s.stopAccepting() {
+		told.Go(func() { c.dismiss(ctx, errStop) })
+	}
+	told.Wait()
 }
 
 // acceptFrom makes a session of each connection. It returns when the listener is closed or fails.
@@ -185,7 +222,12 @@ func (s *server) acceptFrom(l net.Listener) error {
 			s.refuse(conn, reason)
 			continue
 		}
-		s.inbox <- c // the library takes it: it runs until the last session has ended
+		select {
+		case s.inbox <- c: // the library takes it: it runs until the last session has ended
+		case <-s.deaf: // it should
+			_ = conn.Close()
+			s.leave(c)
+		}
 	}
 }
 
@@ -331,22 +373,19 @@ func (s *server) private(path string) bool {
 	return s.secret != "" && path == s.secret || s.env.Private != nil && s.env.Private(path)
 }
 
-// Accept implements net.Listener for the library.
-func (s *server) accept() (net.Conn, error) {
+// inlet is the listener that the library sees.
+type inlet struct{ s *server }
+
+// Accept implements net.Listener: it returns sessions.
+func (i inlet) Accept() (net.Conn, error) {
 	select {
-	case c := <-s.inbox:
+	case c := <-i.s.inbox:
 		return c, nil
-	case <-s.closed:
+	case <-i.s.closed:
 		// The library knows a stop by this type and text.
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: net.ErrClosed}
 	}
 }
-
-// inlet is the listener that the library sees.
-type inlet struct{ s *server }
-
-// Accept implements net.Listener.
-func (i inlet) Accept() (net.Conn, error) { return i.s.accept() }
 
 // Close implements net.Listener. The library's Stop, the only one to call it, is not used.
 func (i inlet) Close() error { return nil }
@@ -363,17 +402,17 @@ var (
 	_ ftpserver.MainDriverExtensionPostAuthMessage = (*library)(nil)
 )
 
-// never is a time that does not come, in seconds: sessions have their own clock.
+// never is a time that does not come, in seconds: sessions and data listeners have their own clocks.
 const never = 1 << 30
 
 // GetSettings implements ftpserver.MainDriver.
 func (l *library) GetSettings() (*ftpserver.Settings, error) {
-	settings := &ftpserver.Settings{
+	return &ftpserver.Settings{
 		Listener:            inlet{l.s},
 		ListenAddr:          l.s.listeners[0].Addr().String(), // for STAT
 		Banner:              "gtwistd",
 		IdleTimeout:         never,
-		ConnectionTimeout:   int(connectTimeout / time.Second),
+		ConnectionTimeout:   never,
 		DisableLISTArgs:     true, // a session removes them
 		DisableSite:         true, // SITE CHOWN gives files to root, SITE RMDIR is recursive
 		DisableActiveMode:   true, // data connections are ours
@@ -383,11 +422,7 @@ func (l *library) GetSettings() (*ftpserver.Settings, error) {
 		PasvConnectionsCheck: ftpserver.IPMatchDisabled,
 		// PASV must not fail once there is a listener, as nobody would close it.
 		PublicIPResolver: l.publicIP,
-	}
-	if l.s.ports.low > 0 {
-		settings.PassiveTransferPortRange = ftpserver.PortRange{Start: l.s.ports.low, End: l.s.ports.high}
-	}
-	return settings, nil
+	}, nil
 }
 
 // publicIP always yields an address. What is sent to the client is decided by the session.

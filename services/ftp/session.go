@@ -26,8 +26,11 @@ const (
 	maxQueue = 64
 )
 
-// session is one client. It is the connection that the library has: the library reads commands from it one at a time, and
-// only when it may have them, and its answers pass through on their way to the client.
+// watchEvery is how often it is looked whether the client is still there, while a command takes long.
+const watchEvery = 500 * time.Millisecond
+
+// session is one client. It is the connection that the library has: the library reads commands from it when it may have them,
+// and its answers pass through on their way to the client.
 //
 // Read is called by one goroutine; Write, and all that is below mu, by that one and by the one of a transfer.
 type session struct {
@@ -37,10 +40,10 @@ type session struct {
 	local   netip.AddrPort
 	began   time.Time
 	ctx     context.Context //nolint:containedctx // ends with the connection, for calls that the library makes without one
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	log     *slog.Logger
 	context ftpserver.ClientContext // set before the first command
-	refs    atomic.Int32            // the library's two ends, and each open file and data connection
+	refs    atomic.Int32            // the library's two ends, each of its calls, and each open file and data connection
 	closing sync.Once
 
 	// What Read needs.
@@ -51,11 +54,13 @@ type session struct {
 	turn func() string // of the command that runs, see inTurn
 
 	// Answers, see replies.go.
-	writing sync.Mutex
-	out     []byte // bytes of the library that are no line yet
+	writing chan struct{} // whoever has its one place may write
+	out     []byte        // bytes of the library that are no line yet
+	mute    bool          // the last answer was sent
 
 	mu       sync.Mutex
 	stream   net.Conn    // raw, or TLS on it
+	shaken   bool        // the handshake of stream is done, if there is one
 	secure   bool        // stream is TLS
 	tls      *tls.Config // of stream, and of data connections; nil if it is not TLS
 	private  bool        // data connections are, too (PROT P)
@@ -66,8 +71,10 @@ type session struct {
 	pending  *answer
 	failure  *failure
 	transfer *transfer
+	records  []record // that wait to be written
 	data     *dataListener
 	active   netip.AddrPort // where the next data connection goes; invalid in passive mode
+	passive  netip.Addr     // what PASV tells
 	epsvOnly bool
 	hash     string // the algorithm of HASH
 	told     map[string]int64
@@ -82,6 +89,8 @@ type session struct {
 	start    int64            // of REST, for this one
 	// allocated is how long the next upload will be, as ALLO said; 0 is unknown.
 	allocated int64
+	watchdog  *time.Timer // nil before the first command
+	watching  bool        // nobody reads what the client sends
 }
 
 // clientAddr is the address of a client, which the library hands back, and with it the session.
@@ -96,6 +105,7 @@ func newSession(s *server, conn net.Conn) *session {
 	now := time.Now()
 	c := &session{
 		srv: s, raw: conn, stream: conn, began: now, last: now, stranger: now, idle: s.limits.idle, hash: defaultHash,
+		shaken: true, writing: make(chan struct{}, 1),
 		remote: addrOf(conn.RemoteAddr()), local: addrOf(conn.LocalAddr()),
 	}
 	if early, ok := conn.(*tls.Conn); ok { // nothing is said on it yet
@@ -103,7 +113,7 @@ func newSession(s *server, conn net.Conn) *session {
 		c.beginTLS()
 		c.private = true
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.log = s.log.With("session", s.ids.Add(1), "client", c.clientName())
 	c.refs.Store(2)
 	return c
@@ -116,7 +126,19 @@ func (c *session) clientName() string {
 	return c.raw.RemoteAddr().String()
 }
 
-// retain and release count who still uses the session.
+// enter begins a call of the library, which release ends. It is false when the session has ended: the goroutine of a transfer
+// outlives it, and may find nothing of it any more.
+func (c *session) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	c.retain()
+	return true
+}
+
+// retain and release count who still uses the session. Only who has entered it may retain it.
 func (c *session) retain() { c.refs.Add(1) }
 
 func (c *session) release() {
@@ -134,14 +156,18 @@ func (c *session) release() {
 
 // disconnected is called when the library has lost interest, before it closes what is open.
 func (c *session) disconnected() {
-	c.cancel()
+	c.cancel(errConnection)
 	c.mu.Lock()
 	c.ended = true
+	if c.watchdog != nil {
+		c.watchdog.Stop()
+	}
 	if t := c.transfer; t != nil {
 		t.fail(errConnection)
 		c.endTransfer(t)
 	}
 	c.mu.Unlock()
+	c.writeRecords()
 	c.log.Debug("client gone", "duration", time.Since(c.began).Round(time.Millisecond))
 }
 
@@ -153,7 +179,7 @@ func (c *session) Close() error {
 		stream := c.stream
 		c.mu.Unlock()
 		err = stream.Close()
-		c.cancel()
+		c.cancel(errConnection)
 		c.release()
 	})
 	return err
@@ -185,9 +211,87 @@ func (c *session) poke() {
 	_ = c.raw.SetReadDeadline(longAgo)
 }
 
-// Read implements net.Conn: it returns one command, or a part of one, at a time, so that the library never has more than the
-// one that it works on.
+// end breaks off all that the session does. The client is told by whoever ends it, if at all.
+func (c *session) end(why error) {
+	c.cancel(why)
+	c.endData()
+	c.poke()
+}
+
+// watch looks after the client while nobody reads from it, so that what takes long ends when the client goes.
+func (c *session) watch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watching = true
+	if c.watchdog == nil {
+		c.watchdog = time.AfterFunc(watchEvery, c.look)
+	} else {
+		c.watchdog.Reset(watchEvery)
+	}
+}
+
+func (c *session) unwatch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watching = false; c.watchdog != nil {
+		c.watchdog.Stop()
+	}
+}
+
+// look is called by the watchdog.
+func (c *session) look() {
+	if !c.enter() {
+		return
+	}
+	defer c.release()
+	if hungUp(c.raw, 0) {
+		c.end(errConnection)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watching && !c.ended {
+		c.watchdog.Reset(watchEvery)
+	}
+}
+
+// dismiss tells the client why the session ends, and ends it, whatever it does. It does not wait for a client that takes nothing.
+func (c *session) dismiss(ctx context.Context, why error) {
+	if !c.enter() {
+		return
+	}
+	defer c.release()
+	c.failed(c.current(), why)
+	_ = c.raw.SetWriteDeadline(time.Now().Add(dismissTimeout)) // of what is being written
+	select {
+	case c.writing <- struct{}{}:
+		c.sayLast(c.farewell(why))
+		<-c.writing
+	case <-ctx.Done():
+	}
+	c.end(errEnd)
+}
+
+// sayLast sends an answer after which there is none. Called with writing.
+func (c *session) sayLast(text string) {
+	c.mu.Lock()
+	stream, shaken := c.stream, c.shaken
+	c.mu.Unlock()
+	if c.mute || !shaken {
+		return
+	}
+	c.mute = true
+	_ = c.raw.SetWriteDeadline(time.Now().Add(dismissTimeout))
+	if _, err := io.WriteString(stream, text+"\r\n"); err != nil {
+		c.log.Debug("answer not sent", "error", err)
+	}
+}
+
+// Read implements net.Conn: it returns a command, or a part of one, at a time, so that the library never has more than what it
+// works on.
 func (c *session) Read(p []byte) (int, error) {
+	c.unwatch()
+	defer c.watch()
 	if len(c.rest) == 0 {
 		line, err := c.next()
 		if err != nil {
@@ -209,7 +313,10 @@ func (c *session) next() (string, error) {
 	for {
 		if fn := c.turn; fn != nil {
 			c.turn = nil
-			if out := fn(); out != "" {
+			c.watch()
+			out := fn()
+			c.unwatch()
+			if out != "" {
 				return out, nil
 			}
 		}
@@ -234,18 +341,20 @@ var (
 // transfer; the rest waits in a queue, so that ABOR is seen.
 func (c *session) nextLine() (string, error) {
 	for {
+		if err := c.over(); err != nil {
+			return "", c.goodbye(err)
+		}
 		if line, ok := c.take(); ok {
 			return line, nil
 		}
-		deadline, err := c.patience()
-		if err != nil {
+		if err := c.limitSilence(); err != nil {
 			return "", c.goodbye(err)
 		}
 		if len(c.in) > maxLine {
 			c.say("500 The line is too long.")
 			return "", errEnd
 		}
-		if err := c.fill(deadline); err != nil {
+		if err := c.fill(); err != nil {
 			return "", err
 		}
 	}
@@ -298,10 +407,25 @@ func (c *session) abort(line string) {
 	}
 }
 
-// patience returns until when the client may be silent; the zero time is for ever.
-func (c *session) patience() (time.Time, error) {
+// over is why no command is worked on any more.
+func (c *session) over() error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	if c.srv.stopping.Load() && c.current() == nil {
+		return errStop
+	}
+	return nil
+}
+
+// limitSilence sets until when the client may be silent; the error says that it has been for too long, or that the session is
+// over.
+func (c *session) limitSilence() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ctx.Err() != nil { // before the deadline, which then lets Read return
+		return context.Cause(c.ctx)
+	}
 	l, now := &c.srv.limits, time.Now()
 	var deadline time.Time
 	switch {
@@ -309,21 +433,21 @@ func (c *session) patience() (time.Time, error) {
 	case len(c.queue) > 0: // the transfer has ended since take looked
 		deadline = longAgo
 	case c.srv.stopping.Load():
-		return time.Time{}, errStop
+		return errStop
 	case c.user == nil:
 		if deadline = c.stranger.Add(time.Duration(l.login)); !now.Before(deadline) {
-			return time.Time{}, errNoLogin
+			return errNoLogin
 		}
 	case c.idle > 0:
 		if deadline = c.last.Add(time.Duration(c.idle)); !now.Before(deadline) {
-			return time.Time{}, errIdle
+			return errIdle
 		}
 	}
-	return deadline, c.raw.SetReadDeadline(deadline)
+	return c.raw.SetReadDeadline(deadline)
 }
 
 // fill reads what the client sends. A deadline that passes is no error: there may be something else to do.
-func (c *session) fill(time.Time) error {
+func (c *session) fill() error {
 	if len(c.queue) >= maxQueue {
 		return c.await()
 	}
@@ -357,43 +481,57 @@ func (c *session) await() error {
 	if t == nil {
 		return nil
 	}
+	c.watch()
+	defer c.unwatch()
 	select {
 	case <-t.done:
 		return nil
 	case <-c.ctx.Done():
-		return c.ctx.Err()
+		return context.Cause(c.ctx)
 	}
 }
 
 // shakeHands completes a TLS handshake, once.
 func (c *session) shakeHands(stream net.Conn) error {
 	conn, ok := stream.(*tls.Conn)
-	if !ok || conn.ConnectionState().HandshakeComplete {
+	c.mu.Lock()
+	done := c.shaken
+	c.mu.Unlock()
+	if !ok || done {
 		return nil
 	}
-	_ = c.raw.SetDeadline(time.Now().Add(min(handshakeTimeout, time.Duration(c.srv.limits.login))))
-	if err := conn.Handshake(); err != nil {
+	_ = c.raw.SetDeadline(time.Now().Add(min(c.srv.handshake, time.Duration(c.srv.limits.login))))
+	if err := conn.HandshakeContext(c.ctx); err != nil {
 		c.log.Info("TLS handshake failed", "error", err)
 		return err
 	}
-	_, err := c.patience()
-	return errors.Join(err, c.raw.SetWriteDeadline(time.Time{}))
+	c.mu.Lock()
+	c.shaken = true
+	c.mu.Unlock()
+	return errors.Join(c.limitSilence(), c.raw.SetWriteDeadline(time.Time{}))
 }
 
 // goodbye tells the client why the session ends.
 func (c *session) goodbye(why error) error {
-	switch {
-	case errors.Is(why, errStop):
-		c.say("421 The server stops.")
-	case errors.Is(why, errIdle):
-		c.mu.Lock()
-		idle := c.idle
-		c.mu.Unlock()
-		c.say("421 No command for " + idle.String() + ".")
-	case errors.Is(why, errNoLogin):
-		c.say("421 No login for " + c.srv.limits.login.String() + ".")
+	if text := c.farewell(why); text != "" {
+		c.say(text)
 	}
 	return why
+}
+
+// farewell is the last answer of a session; "" if the client is gone, or knows.
+func (c *session) farewell(why error) string {
+	switch {
+	case errors.Is(why, errStop):
+		return "421 The server stops."
+	case errors.Is(why, errIdle):
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return "421 No command for " + c.idle.String() + "."
+	case errors.Is(why, errNoLogin):
+		return "421 No login for " + c.srv.limits.login.String() + "."
+	}
+	return ""
 }
 
 // endData closes the data connection, or what waits for one.

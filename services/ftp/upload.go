@@ -426,9 +426,12 @@ func (u *upload) TransferError(err error) {
 	u.session.failed(u.transfer, err)
 }
 
-// Close implements io.Closer: all is there, or TransferError was called.
+// Close implements io.Closer: all is there, unless TransferError was called or the session knows better.
 func (u *upload) Close() error {
 	defer u.session.fileClosed(u.transfer)
+	if u.err == nil {
+		u.err = u.session.interrupted(u.transfer)
+	}
 	err := u.files.surely(u.close)
 	if u.err == nil && err != nil {
 		return u.files.told("", err)

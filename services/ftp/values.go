@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
@@ -86,7 +87,10 @@ func (l *networks) GetSlice() []string {
 }
 
 // publicIPs is a flag value: the addresses that clients in passive mode are told. It is safe for concurrent use once set.
-type publicIPs struct{ rules []*publicIP }
+type publicIPs struct {
+	rules []*publicIP
+	stale chan *publicIP // for run; nil without
+}
 
 // publicIP is what clients of a network are told.
 type publicIP struct {
@@ -180,15 +184,30 @@ func (l *publicIPs) GetSlice() []string {
 // resolve looks host names up, so that a wrong one is known before a client comes.
 func (l *publicIPs) resolve(ctx context.Context) error {
 	for _, rule := range l.rules {
-		if _, err := rule.resolve(ctx, time.Now()); err != nil {
+		if err := rule.resolve(ctx, time.Now()); err != nil {
 			return fmt.Errorf("--public-ip %q: %w", rule.given, err)
 		}
 	}
 	return nil
 }
 
-// find returns what a client is told, the narrowest network first; invalid if there is nothing for it.
-func (l *publicIPs) find(ctx context.Context, client netip.Addr) (netip.Addr, error) {
+// run looks host names up anew that find has met and that are old, until ctx is done.
+func (l *publicIPs) run(ctx context.Context, log *slog.Logger) {
+	for {
+		select {
+		case rule := <-l.stale:
+			if err := rule.resolve(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				log.Warn("a public address is not looked up, the old one stays", "host", rule.host, "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// find returns what a client is told, the narrowest network first; invalid if there is nothing for it. It does not wait for a
+// host name: what it meant serves until run knows better.
+func (l *publicIPs) find(client netip.Addr) netip.Addr {
 	var best *publicIP
 	for _, rule := range l.rules {
 		switch {
@@ -198,9 +217,16 @@ func (l *publicIPs) find(ctx context.Context, client netip.Addr) (netip.Addr, er
 		}
 	}
 	if best == nil {
-		return netip.Addr{}, nil
+		return netip.Addr{}
 	}
-	return best.resolve(ctx, time.Now())
+	addr, fresh := best.current(time.Now())
+	if !fresh {
+		select {
+		case l.stale <- best:
+		default: // run is busy
+		}
+	}
+	return addr
 }
 
 const (
@@ -209,27 +235,31 @@ const (
 	resolveTimeout = 5 * time.Second
 )
 
-// resolve returns the address; an old one if a host name cannot be looked up any more.
-func (r *publicIP) resolve(ctx context.Context, now time.Time) (netip.Addr, error) {
+// current returns the address as far as it is known, and whether that is not long ago.
+func (r *publicIP) current(now time.Time) (addr netip.Addr, fresh bool) {
 	if r.addr.IsValid() {
-		return r.addr, nil
+		return r.addr, true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known.IsValid() && now.Sub(r.at) < resolvedFor {
-		return r.known, nil
+	return r.known, r.known.IsValid() && now.Sub(r.at) < resolvedFor
+}
+
+// resolve looks a host name up. After an error the old address stays, and is as good as a new one.
+func (r *publicIP) resolve(ctx context.Context, now time.Time) error {
+	if r.addr.IsValid() {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	found, err := r.lookup(ctx, "ip4", r.host)
-	switch {
-	case len(found) > 0:
-		r.known = found[0].Unmap()
-	case !r.known.IsValid() && err != nil:
-		return netip.Addr{}, err
-	case !r.known.IsValid():
-		return netip.Addr{}, plugins.Usagef("no IPv4 address")
+	if err == nil && len(found) == 0 {
+		err = plugins.Usagef("no IPv4 address")
 	}
-	r.at = now
-	return r.known, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at = now; err == nil {
+		r.known = found[0].Unmap()
+	}
+	return err
 }
