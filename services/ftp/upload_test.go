@@ -259,6 +259,7 @@ func TestReadOnlyReplaced(t *testing.T) {
 type narrow struct {
 	slot  chan struct{}
 	calls atomic.Int64
+	hold  atomic.Int64 // that call waits for the end of its client
 }
 
 func (n *narrow) Do(ctx context.Context, fn func() error) error {
@@ -268,7 +269,10 @@ func (n *narrow) Do(ctx context.Context, fn func() error) error {
 		return ctx.Err()
 	}
 	defer func() { <-n.slot }()
-	n.calls.Add(1)
+	if n.calls.Add(1) == n.hold.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return fn()
 }
 
@@ -307,4 +311,29 @@ func TestOneSlot(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, "large")); err != nil || info.Size() != large-1+int64(len("the end")) {
 		t.Errorf("%v, %v", info.Size(), err)
 	}
+}
+
+// TestCopyBrokenOff says that nothing is left of a copy whose client has gone.
+func TestCopyBrokenOff(t *testing.T) {
+	dir := t.TempDir()
+	sparse(t, dir, "large")
+	t.Cleanup(func() { // when the server has ended
+		if left := parts(t, dir); len(left) > 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
+	host, pool := plugintest.NewHost(t, "ftp"), &narrow{slot: make(chan struct{}, 1)}
+	host.Env.Pool = pool
+	c := dial(t, start(t, host, "--listen", anyPort, "--root", dir, "--writable"))
+	c.want("220")
+	c.do("USER anonymous", "331")
+	c.do("PASS x", "230")
+	c.do(fmt.Sprintf("REST %d", large-1), "350")
+	_ = c.pasv()
+	pool.hold.Store(pool.calls.Load() + 3) // the second piece
+	c.send("STOR large")
+	for pool.calls.Load() < pool.hold.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	_ = c.conn.Close()
 }
