@@ -3,6 +3,7 @@ package ftp
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"syscall"
 	"time"
 )
@@ -22,33 +23,41 @@ func (f *files) changed(what, name string, err error, more ...any) error {
 
 // Mkdir implements afero.Fs. The umask decides on the mode.
 func (f *files) Mkdir(name string, _ fs.FileMode) error {
-	return f.changed("directory made", name, f.do(name, f.user.rights.MayMkdir(name), func(rel string) error {
+	if err := f.user.account.Count(f.session.ctx); err != nil {
+		return f.told(name, err)
+	}
+	return f.changed("directory made", name, f.do(name, f.user.account.MayMkdir(name), func(rel string) error {
 		if f.isPrivate(rel) || f.keeps(rel) {
 			return errName
 		}
-		if q := f.user.storage; q != nil {
-			if err := q.Mkdir(f.session.ctx); err != nil {
-				return err
-			}
+		if err := f.user.account.Mkdir(); err != nil {
+			return err
 		}
 		err := f.user.root.Mkdir(rel, 0o777)
 		if err != nil {
-			f.removed(0)
+			f.user.account.NoDir()
 		}
 		return err
 	}))
 }
 
-// removed tells the quota that a file of that size is gone, or with 0 a directory.
-func (f *files) removed(size int64) {
-	if q := f.user.storage; q != nil {
-		q.Removed(size)
-	}
+// remove removes a name, and counts what it was.
+func (f *files) remove(rel string) error {
+	return f.user.account.Change(func() (fs.FileInfo, error) {
+		info, err := f.user.root.Lstat(rel)
+		if err == nil {
+			err = f.user.root.Remove(rel)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return info, nil
+	})
 }
 
 // Remove implements afero.Fs: it removes files, and links to them.
 func (f *files) Remove(name string) error {
-	return f.changed("deleted", name, f.do(name, f.user.rights.MayDelete(name), func(rel string) error {
+	return f.changed("deleted", name, f.do(name, f.user.account.MayDelete(name), func(rel string) error {
 		info, err := f.user.root.Lstat(rel)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -62,11 +71,7 @@ func (f *files) Remove(name string) error {
 		case f.keeps(rel):
 			return errNoPermission
 		}
-		err = f.user.root.Remove(rel)
-		if err == nil {
-			f.removed(info.Size())
-		}
-		return err
+		return f.remove(rel)
 	}))
 }
 
@@ -91,7 +96,7 @@ func (f *files) isDirectory(rel string, info fs.FileInfo) bool {
 
 // RemoveDir implements ftpserver.ClientDriverExtensionRemoveDir. What clients cannot see does not keep a directory.
 func (f *files) RemoveDir(name string) error {
-	return f.changed("directory deleted", name, f.do(name, f.user.rights.MayDelete(name), func(rel string) error {
+	return f.changed("directory deleted", name, f.do(name, f.user.account.MayDelete(name), func(rel string) error {
 		info, err := f.user.root.Lstat(rel)
 		switch {
 		case rel == ".":
@@ -105,15 +110,12 @@ func (f *files) RemoveDir(name string) error {
 		case f.keeps(rel):
 			return errNoPermission
 		}
-		err = f.user.root.Remove(rel)
+		err = f.remove(rel)
 		if isAny(err, syscall.ENOTEMPTY, syscall.EEXIST) && f.removeParts(rel) {
-			err = f.user.root.Remove(rel)
+			err = f.remove(rel)
 		}
 		if isAny(err, syscall.EEXIST) { // on some systems
 			err = syscall.ENOTEMPTY
-		}
-		if err == nil {
-			f.removed(0)
 		}
 		return err
 	}))
@@ -131,7 +133,7 @@ func (f *files) Rename(from, to string) error {
 		switch {
 		case source == "." || rel == ".":
 			return errRoot
-		case !f.user.rights.MayRename(from, to, exists):
+		case !f.user.account.MayRename(from, to, exists):
 			return errNoPermission
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
@@ -148,22 +150,45 @@ func (f *files) Rename(from, to string) error {
 		case exists && moved.IsDir(): // rename(2) would say that the file is not a directory
 			return fs.ErrExist
 		}
-		switch {
-		case f.keeps(source):
+		if f.keeps(source) {
 			return errNoPermission
-		case !exists:
-			return renameNew(f.user.root, source, rel)
 		}
-		if err = f.user.root.Rename(source, rel); err == nil {
-			f.removed(info.Size())
-		}
-		return err
+		return f.rename(source, rel, exists)
 	}), "to", f.session.recorded(to))
+}
+
+// rename changes a name, and counts what had it before, which must not be unless over says so.
+func (f *files) rename(from, to string, over bool) error {
+	return f.user.account.Change(func() (lost fs.FileInfo, err error) {
+		source, err := f.user.root.Lstat(from)
+		if err != nil {
+			return nil, err
+		}
+		old, err := f.user.root.Lstat(to)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case !over || old.IsDir():
+			return nil, fs.ErrExist
+		case !os.SameFile(source, old): // else both names stay
+			lost = old
+		}
+		if over {
+			err = f.user.root.Rename(from, to)
+		} else {
+			err = renameNew(f.user.root, from, to)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return lost, nil
+	})
 }
 
 // Chmod implements afero.Fs, for SITE CHMOD.
 func (f *files) Chmod(name string, mode fs.FileMode) error {
-	return f.changed("mode changed", name, f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
+	return f.changed("mode changed", name, f.do(name, f.user.account.MaySetTime(name), func(rel string) error {
 		if rel == "." {
 			return errRoot
 		}
@@ -180,7 +205,7 @@ func (f *files) Chmod(name string, mode fs.FileMode) error {
 // Chtimes implements afero.Fs, for MFMT and SITE UTIME.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
 	defer f.session.srv.shelf.forget()
-	return f.do(name, f.user.rights.MaySetTime(name), func(rel string) error {
+	return f.do(name, f.user.account.MaySetTime(name), func(rel string) error {
 		if _, err := f.stat(rel); err != nil {
 			return err
 		}

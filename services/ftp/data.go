@@ -40,7 +40,7 @@ type dataConn struct {
 	wire     *wire
 	session  *session
 	transfer *transfer // nil if the client has connected before it said what for
-	pace     pace      // nil for no limit
+	user     *user     // nil if nobody has logged in
 	stream   net.Conn  // wire, or TLS on it
 	secure   *tls.Conn // stream if it is TLS
 	started  bool
@@ -61,9 +61,7 @@ func newDataConn(c *session, tcp *net.TCPConn) *dataConn {
 	d.closed, d.stop = context.WithCancel(c.ctx)
 	c.mu.Lock()
 	config := c.tls
-	if c.user != nil {
-		d.pace = c.user.pace
-	}
+	d.user = c.user
 	private := c.private
 	c.mu.Unlock()
 	if private {
@@ -129,18 +127,21 @@ func (d *dataConn) account(upload bool, n int64) error {
 	if d.transfer != nil {
 		d.transfer.bytes.Add(n)
 	}
-	if d.pace == nil || n == 0 {
+	if d.user == nil || n == 0 {
 		return nil
 	}
-	return d.fail(d.pace.Wait(d.closed, upload, int(n)))
+	if moved := d.session.srv.moved; moved != nil {
+		moved(upload, int(n))
+	}
+	return d.fail(d.user.account.Wait(d.closed, upload, int(n)))
 }
 
 // chunk returns how many bytes are moved at once, at most so many; a reload may change it.
 func (d *dataConn) chunk(upload bool, most int) int {
-	if d.pace == nil {
+	if d.user == nil {
 		return most
 	}
-	return d.pace.Chunk(upload, most)
+	return d.user.account.Chunk(upload, most)
 }
 
 // Read implements net.Conn.

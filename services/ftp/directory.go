@@ -53,7 +53,9 @@ var errStat = &refusal{450, "too many entries for STAT, LIST shows them"}
 func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 	verb := f.session.running()
 	list := []os.FileInfo{}
-	may := f.user.rights.MayList(name) || isPattern(verb, name) && f.user.rights.MayList(path.Dir(name))
+	var parts []string
+	at := ""
+	may := f.user.account.MayList(name) || isPattern(verb, name) && f.user.account.MayList(path.Dir(name))
 	err := f.do(name, may, func(rel string) error {
 		l, err := f.openListing(rel, "", verb)
 		if err != nil && isPattern(verb, rel) && isAny(err, fs.ErrNotExist, syscall.ENOTDIR) {
@@ -69,6 +71,7 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 		}
 		defer l.close()
 		found, err := l.entries()
+		at, parts = l.rel, l.parts
 		for _, e := range found {
 			list = append(list, e)
 		}
@@ -77,5 +80,6 @@ func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.sweep(at, parts)
 	return list, nil
 }

@@ -48,15 +48,12 @@ func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.Fil
 	}
 	at := t.start
 	if flags&(os.O_WRONLY|os.O_RDWR) != 0 {
-		err = f.do(name, true, func(rel string) (err error) {
-			u, err := f.openUpload(rel, flags&os.O_APPEND != 0, t.start)
-			if err == nil {
-				handle, at = u, u.at
-			}
-			return err
-		})
+		var u *upload
+		if u, err = f.openUpload(name, flags&os.O_APPEND != 0, t.start); err == nil {
+			handle, at = u, u.at
+		}
 	} else {
-		err = f.do(name, f.user.rights.MayDownload(name), func(rel string) error {
+		err = f.do(name, f.user.account.MayDownload(name), func(rel string) error {
 			file, info, err := f.open(rel)
 			if err != nil {
 				return err

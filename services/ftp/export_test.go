@@ -30,7 +30,7 @@ func PluginWith(guard accounts.GuardOptions) plugins.Plugin {
 	return p
 }
 
-// Watched is the plugin whose transfers call moved after each piece of a file, before they wait for the user's bandwidth: what was
+// Watched is the plugin that tells how much data connections move at once, before they wait for the user's bandwidth. What is
 // received is in the file by then, what is sent is the system's. Several transfers call at once.
 func Watched(moved func(upload bool, n int)) plugins.Plugin {
 	p := Plugin()
@@ -45,29 +45,10 @@ type watched struct {
 
 func (w watched) Make(ctx context.Context, env *plugins.Env) (plugins.Service, error) {
 	service, err := w.options.Make(ctx, env)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		service.(*server).moved = w.moved
 	}
-	s := service.(*server)
-	gate := s.gate
-	s.gate = func(ctx context.Context, a attempt) (*user, error) {
-		u, err := gate(ctx, a)
-		if err == nil {
-			u.pace = meter{u.pace, w.moved}
-		}
-		return u, err
-	}
-	return s, nil
-}
-
-type meter struct {
-	pace
-	moved func(upload bool, n int)
-}
-
-func (m meter) Wait(ctx context.Context, upload bool, n int) error {
-	m.moved(upload, n)
-	return m.pace.Wait(ctx, upload, n)
+	return service, err
 }
 
 // AwaitNoSessions waits until nothing is left of any session; nobody may connect meanwhile. It returns how many have come since.
@@ -112,3 +93,6 @@ func PluginWithShelf() plugins.Plugin {
 	}
 	return p
 }
+
+// PartName is partName.
+var PartName = partName

@@ -128,7 +128,7 @@ func (f *files) Stat(name string) (fs.FileInfo, error) {
 		info, err := f.stat(rel)
 		switch {
 		case err == nil:
-		case errors.Is(err, fs.ErrNotExist) && verb == "SIZE" && f.user.rights.MayUpload(f.shown(rel), false):
+		case errors.Is(err, fs.ErrNotExist) && verb == "SIZE" && f.user.account.MayUpload(f.shown(rel), false):
 			if info, err = f.partInfo(rel); err != nil {
 				return err
 			}
@@ -153,11 +153,11 @@ func (f *files) maySee(name string) bool {
 	case "CWD", "XCWD", "CDUP":
 		return true
 	case "RNFR":
-		return f.user.rights.MayRename(name, name, false)
+		return f.user.account.MayRename(name, name, false)
 	case "LIST", "NLST", "MLSD":
-		return f.user.rights.MayList(path.Dir(name)) || f.user.rights.MayList(name)
+		return f.user.account.MayList(path.Dir(name)) || f.user.account.MayList(name)
 	}
-	return f.user.rights.MayStat(f.absolute(name))
+	return f.user.account.MayStat(f.absolute(name))
 }
 
 // absolute is the path that a user's rights are about. The library's HASH has relative ones.
@@ -191,6 +191,15 @@ func (c *session) tell(rel string, size int64) {
 		c.told = map[string]int64{}
 	}
 	c.told[rel] = size
+}
+
+// forget returns what tell was told, 0 for nothing.
+func (c *session) forget(rel string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := c.told[rel]
+	delete(c.told, rel)
+	return size
 }
 
 // isPattern says whether a listing's path may mean more than one file.

@@ -8,6 +8,7 @@
 //	data.go       data connections, passive and active, in clear and under TLS
 //	files.go      the user's files, below an os.Root
 //	upload.go     uploads, which appear when they are complete
+//	parts.go      what they are until then, and what becomes of those that are broken off
 //	users.go      who logs in, and what the files above know of them; package accounts knows the rest
 //	record.go     the records of logins and transfers
 //
@@ -323,8 +324,7 @@ func (o *options) openBook(ctx context.Context, s *server) (err error) {
 			anonymous.Permissions = accounts.All
 		}
 	}
-	// Without a Pool: whoever begins an upload has a slot of it already, and would wait for another one.
-	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Guest: s.isAnonymous, Names: s.userNames(), Check: s.checkBook, Log: s.log})
+	s.book, err = accounts.Open(accounts.Options{Path: o.users.Abs(), Users: users, Anonymous: anonymous, Guest: s.isAnonymous, Names: s.userNames(), Check: s.checkBook, Pool: s.env.Pool, Log: s.log})
 	wrong, isWrong := errors.AsType[*accounts.Error](err)
 	switch {
 	case isWrong:

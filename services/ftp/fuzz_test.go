@@ -29,6 +29,25 @@ func FuzzLocal(f *testing.F) {
 	})
 }
 
+// FuzzPartName says that no two files, of whatever users, have the same part, and that none is taken for one to be swept.
+func FuzzPartName(f *testing.F) {
+	f.Add("", "a", "alice", "a")
+	f.Add("alice", strings.Repeat("L", 250), "alice", "d3ad")
+	f.Add("a", "b-c", "a-b", "c")
+	f.Fuzz(func(t *testing.T, user, name, user2, name2 string) {
+		if len(name) > maxName || len(name2) > maxName || strings.Contains(name+name2, "\x00") {
+			t.Skip("no file has that name")
+		}
+		part := partName(user, name)
+		if !isPart(part) || isRandom(part) || len(part) > maxName {
+			t.Errorf("partName(%q, %q) = %q", user, name, part)
+		}
+		if same := user == user2 && name == name2; same != (part == partName(user2, name2)) {
+			t.Errorf("partName(%q, %q) = %q, as of %q, %q", user, name, part, user2, name2)
+		}
+	})
+}
+
 // FuzzClean says that what Telnet adds is gone, and that cut finds a command without blanks.
 func FuzzClean(f *testing.F) {
 	for _, line := range []string{"NOOP\r", "\xff\xf4\xff\xf2ABOR\r", "\xff\xf4\xffABOR", "\xf2ABOR", "a\r\x00b", "\xff", "\xff\xff", "\xff\xfb", " RETR a b"} {

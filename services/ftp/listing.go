@@ -40,10 +40,11 @@ type listing struct {
 	verb    string
 	prefix  string // of names in NLST
 
-	items []item // read, and not yet sent
-	end   bool   // the directory has no more
-	kept  int64  // bytes, of items
-	room  int64  // taken of the server's
+	items []item   // read, and not yet sent
+	parts []string // of uploads, which are not shown
+	end   bool     // the directory has no more
+	kept  int64    // bytes, of items
+	room  int64    // taken of the server's
 	began time.Time
 	now   int64 // began, in seconds since 1970
 	dates calendar
@@ -184,11 +185,17 @@ func (r *shared) take(n int64) bool {
 
 func (r *shared) give(n int64) { r.used.Add(-n) }
 
-// wanted moves the items whose names are shown to the front, and returns how many they are.
+// wanted moves the items whose names are shown to the front, and returns how many they are. It also finds parts of uploads.
 func (l *listing) wanted(items []item) int {
 	n := 0
 	for _, it := range items {
-		if it.kind == kindOther || isPart(it.name) {
+		if isPart(it.name) {
+			if len(l.parts) < maxSweep {
+				l.parts = append(l.parts, it.name)
+			}
+			continue
+		}
+		if it.kind == kindOther {
 			continue
 		}
 		if l.pattern != "" {
@@ -313,6 +320,7 @@ func (d *dataConn) list(l *listing) error {
 			return d.err
 		}
 		if len(d.gathered) == 0 {
+			l.files.sweep(l.rel, l.parts)
 			return nil
 		}
 		if err := d.flush(); err != nil {

@@ -29,27 +29,27 @@ func (y *Yard) visitor(t testing.TB) *files {
 	host := plugintest.NewHost(t, "ftp")
 	options, fs := newOptions(), pflag.NewFlagSet("ftp", pflag.ContinueOnError)
 	options.Flags(fs)
-	if err := fs.Parse([]string{"--listen", "127.0.0.1:0", "--root", y.Root}); err != nil {
+	if err := fs.Parse([]string{"--listen", "127.0.0.1:0", "--root", y.Root, "--writable"}); err != nil {
 		t.Fatal(err)
 	}
 	service, err := options.Make(t.Context(), host.Env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, dir, err := openRoot(y.Root)
+	s := service.(*server)
+	u, err := s.login(t.Context(), attempt{name: anonymousName, password: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := service.(*server)
 	ours, theirs := net.Pipe()
 	c := newSession(s, ours)
 	t.Cleanup(func() {
 		c.cancel(nil)
 		_, _ = ours.Close(), theirs.Close()
+		u.leave()
 		s.close()
-		_ = root.Close()
 	})
-	return &files{session: c, user: &user{name: "alice", root: root, path: dir, rights: everywhere{write: true}}}
+	return &files{session: c, user: u}
 }
 
 // FuzzPath says that no name that a client gives leads out of the root, in whatever is done with it: what is outside can neither be

@@ -16,6 +16,7 @@ import (
 	jlaffaye "github.com/jlaffaye/ftp"
 
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
+	"github.com/gtwistd/gtwistd/services/ftp"
 )
 
 // moved returns how many bytes each transfer of a path has moved, in order.
@@ -119,7 +120,7 @@ func TestLftpResumesUpload(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			dir, addr, srv := serve(t, mode.args)
 			here := t.TempDir()
-			write(t, filepath.Join(dir, ".gtwistd-up.part"), content[:half])
+			write(t, filepath.Join(dir, ftp.PartName("", "up")), content[:half])
 			write(t, filepath.Join(here, "up"), content)
 			lftpAt(t, mode.name, addr, here)("put -c up")
 			holds(t, content, dir, "up")

@@ -11,17 +11,17 @@ var _ ftpserver.ClientDriverExtensionAvailableSpace = (*files)(nil)
 // GetAvailableSpace implements ftpserver.ClientDriverExtensionAvailableSpace: AVBL tells how many bytes can still be stored
 // (draft-peterson-streamlined-ftp-command-extensions section 4).
 func (f *files) GetAvailableSpace(name string) (free int64, err error) {
+	room, err := f.room()
+	if err != nil {
+		return 0, err
+	}
 	err = f.do(name, true, func(rel string) error {
 		dir, err := f.user.root.OpenFile(rel, os.O_RDONLY|nonblock, 0)
 		if err != nil {
 			return err
 		}
 		defer dir.Close()
-		if free, err = freeSpace(dir); err != nil {
-			return err
-		}
-		room, err := f.quotaRoom()
-		if room >= 0 {
+		if free, err = freeSpace(dir); room >= 0 {
 			free = min(free, room)
 		}
 		return err
@@ -29,19 +29,8 @@ func (f *files) GetAvailableSpace(name string) (free int64, err error) {
 	return free, err
 }
 
-// room is what the quota has room for, in bytes, -1 for no limit.
-func (f *files) room() (n int64, err error) {
-	err = f.do("", true, func(string) (err error) {
-		n, err = f.quotaRoom()
-		return err
-	})
-	return n, err
-}
-
-// quotaRoom is room for those who have a slot of the pool.
-func (f *files) quotaRoom() (int64, error) {
-	if f.user.storage == nil {
-		return -1, nil
-	}
-	return f.user.storage.Room(f.session.ctx)
+// room is what the quota has room for, in bytes, -1 for no limit. It takes slots of the pool, to count.
+func (f *files) room() (int64, error) {
+	n, err := f.user.account.Room(f.session.ctx)
+	return n, f.told("", err)
 }

@@ -51,9 +51,7 @@ func (c *session) logout() {
 	c.endData()
 	c.context.SetPath("/")
 	c.log.Info("logout", "user", u.name)
-	if u.leave != nil {
-		u.leave()
-	}
+	u.leave()
 }
 
 func (c *session) doPASS(_, password string) string {

@@ -56,8 +56,6 @@ type server struct {
 	users         plugins.Users // nil without a password file
 	book          *accounts.Book
 	guard         *accounts.Guard
-	// gate decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, one of accounts, or what went wrong.
-	gate func(context.Context, attempt) (*user, error)
 
 	roots     roots
 	dir       string         // of users for whom the users file has none, as the book calls it
@@ -82,6 +80,8 @@ type server struct {
 	shelf      *shelf
 	names      shared // by listings
 	buffers    buffers
+	sweeps     sweeps
+	moved      func(upload bool, n int) // hears of each piece before the next is waited for; nil but in tests
 
 	stopping atomic.Bool
 	mu       sync.Mutex
@@ -99,7 +99,7 @@ var (
 )
 
 func newServer(env *plugins.Env, o *options) *server {
-	s := &server{
+	return &server{
 		env: env, log: env.Log, limits: o.limits,
 		mode: o.tls.explicit(), reuse: o.tls.reuse,
 		ports: o.passivePorts, publicIP: publicIPs{rules: o.publicIP.rules, stale: make(chan *publicIP)},
@@ -113,8 +113,6 @@ func newServer(env *plugins.Env, o *options) *server {
 		names: shared{most: o.names}, shelf: newShelf(o.settle),
 		sessions: map[*session]struct{}{}, perIP: map[netip.Addr]int{}, passive: map[int]*dataListener{},
 	}
-	s.gate = s.login
-	return s
 }
 
 // close releases what is open besides sessions. Closing a listener that is closed does no harm.
@@ -405,7 +403,10 @@ func (s *server) theirRights() string {
 	if s.usersFile != "" {
 		return "as " + s.usersFile + " says"
 	}
-	return describe(s.book.Account(anonymousName))
+	if s.writable {
+		return describe(accounts.Account{Permissions: accounts.All})
+	}
+	return describe(accounts.Account{Permissions: accounts.Read})
 }
 
 // describe says in a word or two what an account may do.
@@ -497,7 +498,7 @@ var errNoTLS = errors.New("no TLS here")
 // AuthUser implements ftpserver.MainDriver.
 func (l *library) AuthUser(cc ftpserver.ClientContext, name, password string) (ftpserver.ClientDriver, error) {
 	c := sessionOf(cc)
-	u, err := l.s.gate(c.ctx, attempt{name: name, password: password, client: c.remote.Addr()})
+	u, err := l.s.login(c.ctx, attempt{name: name, password: password, client: c.remote.Addr()})
 	c.loggedIn(name, u, err)
 	if err != nil {
 		return nil, err

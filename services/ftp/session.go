@@ -149,7 +149,7 @@ func (c *session) release() {
 	c.mu.Lock()
 	u := c.user
 	c.mu.Unlock()
-	if u != nil && u.leave != nil {
+	if u != nil {
 		u.leave()
 	}
 	c.srv.leave(c)

@@ -38,7 +38,7 @@ func (f *files) ComputeHash(name string, algo ftpserver.HASHAlgo, start, end int
 func (f *files) scan(name string, part func(*os.File, fs.FileInfo) (io.Reader, error), each func(piece []byte)) error {
 	var file *os.File
 	var r io.Reader
-	may := f.user.rights.MayDownload(name)
+	may := f.user.account.MayDownload(name)
 	err := f.do(name, may, func(rel string) error {
 		opened, info, err := f.open(rel)
 		if err != nil {

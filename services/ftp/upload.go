@@ -1,52 +1,26 @@
 package ftp
 
 import (
-	"cmp"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"runtime"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
-const (
-	// An unfinished upload has such a name beside its own; the web service hides it, too.
-	partPrefix, partSuffix = ".gtwistd-", ".part"
+// copyPiece is how much of a file is copied with one slot of the pool.
+const copyPiece = 16 << 20
 
-	// maxName is what most file systems allow, in bytes.
-	maxName = 255
-
-	// partMaxAge is how long an unfinished upload can be taken up again.
-	partMaxAge = 7 * 24 * time.Hour
+var (
+	errLocked = &refusal{450, "another upload of it is under way"}
+	errTaken  = &refusal{553, "somebody else has uploaded a file of that name meanwhile"}
+	errMoved  = &refusal{451, "the directory was moved or removed meanwhile"}
 )
-
-var errLocked = &refusal{450, "another upload of it is under way"}
-
-// partName is how the part of a file is called.
-func partName(name string) string {
-	if len(partPrefix)+len(name)+len(partSuffix) > maxName {
-		sum := sha256.Sum256([]byte(name))
-		name = hex.EncodeToString(sum[:])
-	}
-	return partPrefix + name + partSuffix
-}
-
-// isPart says whether a name is one of an unfinished upload. Some file systems do not tell cases apart.
-func isPart(name string) bool {
-	return len(name) >= len(partPrefix)+len(partSuffix) &&
-		strings.EqualFold(name[:len(partPrefix)], partPrefix) && strings.EqualFold(name[len(name)-len(partSuffix):], partSuffix)
-}
-
-func partOf(rel string) string { return path.Join(path.Dir(rel), partName(path.Base(rel))) }
 
 // upload is a file that comes in: a part, which becomes the file when all is there, or the file itself.
 //
@@ -55,223 +29,353 @@ func partOf(rel string) string { return path.Join(path.Dir(rel), partName(path.B
 //	                that has more; at the end of the file, in place, if it has n
 //	APPE            at the end of the file, in place; if there is none, of the part that SIZE told this client of
 //
-// A part that is broken off stays, for a week.
+// A part that is broken off stays, for a week. Whatever is written is locked: nobody else writes it.
 type upload struct {
 	files    *files
 	session  *session
 	transfer *transfer
 	rel      string
 	file     *os.File
-	part     string      // below the root; "" in place
-	resume   bool        // the part can be found again
-	replaced int64       // bytes of the file that goes, -1 for none
-	room     reservation // nil without a quota
-	appends  bool        // each write goes to the end of the file
+	room     *accounts.Upload // counts for the quota
+	part     string           // below the root; "" in place
+	resume   bool             // the part can be found again
+	made     bool             // what is written was not there before
+	existed  bool             // there was a file of that name, so that another right is needed
+	mode     fs.FileMode      // of that file
+	source   *os.File         // it, as long as left bytes of it are to be copied; nil for none
+	left     int64
+	appends  bool // each write goes to the end of the file
 	at       int64
 	err      error
 }
 
-// openUpload makes blocking calls only, for the pool.
-func (f *files) openUpload(rel string, more bool, offset int64) (*upload, error) {
+// openUpload is called outside of the pool.
+func (f *files) openUpload(name string, more bool, offset int64) (*upload, error) {
 	defer f.session.srv.shelf.forget()
-	u := &upload{files: f, session: f.session, transfer: f.session.current(), rel: rel}
-	info, err := f.user.root.Stat(rel)
-	if err != nil {
-		info = nil
+	if err := f.user.account.Count(f.session.ctx); err != nil {
+		return nil, f.told(name, err)
 	}
-	switch {
-	case !f.user.rights.MayUpload(f.shown(rel), info != nil): // before all that tells what is there
-		return nil, errNoPermission
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	case info != nil && info.IsDir():
-		return nil, syscall.EISDIR
-	case info != nil && !info.Mode().IsRegular():
-		return nil, errNoPermission // the client is not to know what is there
-	case f.isPrivate(rel), f.keeps(rel), info != nil && f.session.srv.isSecret(info):
-		return nil, errName
-	case f.session.srv.direct || info != nil && (more || offset > 0 && offset == info.Size()):
-		err = u.openInPlace(info, more, offset)
-	default:
-		err = u.openPart(info, more, offset)
+	u := &upload{files: f, session: f.session, transfer: f.session.current()}
+	err := f.do(name, true, func(rel string) error {
+		u.rel = rel
+		return u.open(more, offset)
+	})
+	for err == nil && u.source != nil {
+		err = f.do(name, true, func(string) error { return u.copySome() })
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		return u, nil
 	}
-	return u, nil
+	if u.file != nil {
+		_ = f.surely(func() error { u.discard(); return nil })
+	}
+	return nil, err
 }
 
-func (u *upload) openInPlace(info fs.FileInfo, more bool, offset int64) error {
-	flags := os.O_WRONLY | os.O_CREATE | nonblock
+func (u *upload) open(more bool, offset int64) error {
+	f := u.files
+	info, err := f.user.root.Stat(u.rel)
 	size := int64(-1)
-	if info != nil {
-		size = info.Size()
+	if err == nil {
+		size, u.existed, u.mode = info.Size(), true, info.Mode().Perm()
 	}
 	switch {
-	case more:
+	case !u.may(u.existed): // before all that tells what is there
+		return errNoPermission
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case u.existed && info.IsDir():
+		return syscall.EISDIR
+	case u.existed && !info.Mode().IsRegular():
+		return errNoPermission // the client is not to know what is there
+	case f.isPrivate(u.rel), f.keeps(u.rel), u.existed && f.session.srv.isSecret(info):
+		return errName
+	case f.session.srv.direct || u.existed && (more || offset > 0 && offset == size):
+		return u.openInPlace(more, offset)
+	}
+	return u.openPart(size, more, offset)
+}
+
+// may says whether the user may upload the file now; a reload can change that in the middle.
+func (u *upload) may(exists bool) bool {
+	return u.files.user.account.MayUpload(u.files.shown(u.rel), exists)
+}
+
+func (u *upload) openInPlace(more bool, offset int64) error {
+	flags := os.O_WRONLY
+	if more {
 		flags |= os.O_APPEND
 		u.appends = true
-		offset = max(size, 0)
+	}
+	size, err := u.openFile(u.rel, flags)
+	switch {
+	case err != nil:
+		return err
+	case !u.may(!u.made): // it came or went since open looked
+		return errNoPermission
+	case more:
+		offset = size
 	case offset == 0:
-		flags |= os.O_TRUNC
+		return u.cut(0)
 	case offset > size:
 		return errBeyond
 	}
-	file, err := u.files.user.root.OpenFile(u.rel, flags, 0o666)
-	if err != nil {
-		return err
-	}
-	if now, err := file.Stat(); err != nil || !now.Mode().IsRegular() {
-		_ = file.Close()
-		return errSpecial
-	}
-	u.file, u.at = file, offset
-	if flags&os.O_TRUNC != 0 && size >= 0 {
-		u.files.removed(size)
-		size = -1
-	}
-	if err = u.reserve(size); err == nil {
-		_, err = file.Seek(offset, io.SeekStart)
-	}
-	if err != nil {
-		_ = file.Close()
-	}
-	return err
+	return u.seek(offset)
 }
 
-// reserve begins to count for the quota; size is that of the file, -1 for a new one.
-func (u *upload) reserve(size int64) (err error) {
-	q := u.files.user.storage
-	if q == nil {
-		return nil
+// openPart opens the part, and fills it with what the upload goes on from. size is that of the file that it will replace.
+func (u *upload) openPart(size int64, more bool, offset int64) error {
+	if told := u.session.forget(u.rel); more {
+		offset = told // 0 for a new file
 	}
-	u.room, err = q.Begin(u.session.ctx, size)
-	return err
-}
-
-// stored ends the counting: the file has that size now, -1 for none.
-func (u *upload) stored(size int64) {
-	if u.room != nil {
-		u.room.Close(size)
-	}
-}
-
-// openPart opens and locks the part, and fills it with what the upload goes on from.
-func (u *upload) openPart(info fs.FileInfo, more bool, offset int64) error {
-	if more {
-		u.session.mu.Lock()
-		offset = u.session.told[u.rel] // 0 for a new file
-		u.session.mu.Unlock()
-	}
-	u.part, u.resume = partOf(u.rel), true
-	err := u.lockPart()
+	u.part, u.resume = u.files.partOf(u.rel), true
+	_, err := u.openFile(u.part, os.O_RDWR)
 	if errors.Is(err, errLocked) && offset == 0 {
 		// Nobody goes on with this one: the last to end has the name.
-		u.part, u.resume = path.Join(path.Dir(u.rel), partName(rand.Text())), false
-		err = u.lockPart()
+		u.part, u.resume = path.Join(path.Dir(u.rel), partPrefix+rand.Text()+partSuffix), false
+		_, err = u.openFile(u.part, os.O_RDWR)
 	}
 	if err != nil {
 		return err
 	}
-	if err := u.prepare(info, offset); err != nil {
-		u.discard()
+	if u.existed {
+		_ = u.file.Chmod(u.mode | 0o600) // another's, perhaps, or on a file system without
+	}
+	info, err := u.file.Stat()
+	if err != nil {
 		return err
 	}
-	u.replaced = -1
-	if info != nil {
-		u.replaced = info.Size()
-		_ = u.file.Chmod(info.Mode().Perm()) // another's, perhaps, or on a file system without
+	have := info.Size()
+	if isOld(info) {
+		have = 0
+	}
+	switch {
+	case u.made && offset == 0:
+		return nil
+	case offset != have && offset > 0 && offset <= size:
+		return u.beginCopy(offset)
+	case offset > have:
+		return errBeyond
+	}
+	return u.cut(offset)
+}
+
+// openFile opens and locks the file that is written, or makes it, and begins to count it.
+func (u *upload) openFile(name string, flags int) (size int64, err error) {
+	err = u.files.user.account.Change(func() (lost fs.FileInfo, err error) {
+		file, lost, err := u.find(name, flags)
+		if err != nil {
+			return lost, err
+		}
+		if size, err = u.begin(file, name); err == nil {
+			return lost, nil
+		}
+		_ = file.Close()
+		if u.made {
+			err = errors.Join(err, u.files.user.root.Remove(name))
+			u.room.Close(-1)
+			u.made = false
+		}
+		return lost, err
+	})
+	return size, err
+}
+
+// find opens the file, or makes it. A part that is the file already, as a kill came between the two halves of link, is removed.
+func (u *upload) find(name string, flags int) (file *os.File, lost fs.FileInfo, err error) {
+	root := u.files.user.root
+	file, err = root.OpenFile(name, flags|nonblock, 0)
+	if err == nil && u.part != "" {
+		if lost = u.whole(file); lost != nil {
+			_ = file.Close()
+			if err := root.Remove(u.part); err != nil {
+				return nil, nil, err
+			}
+			err = fs.ErrNotExist
+		}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, lost, err
+	}
+	room, err := u.files.user.account.Upload(-1)
+	if err != nil {
+		return nil, lost, err
+	}
+	if file, err = root.OpenFile(name, flags|nonblock|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+		room.Close(-1)
+		return nil, lost, err
+	}
+	u.room, u.made = room, true
+	return file, lost, nil
+}
+
+// whole describes the open part if it is the file, too.
+func (u *upload) whole(part *os.File) fs.FileInfo {
+	info, err := part.Stat()
+	if err != nil {
+		return nil
+	}
+	if file, err := u.files.user.root.Lstat(u.rel); err != nil || !os.SameFile(info, file) {
+		return nil
+	}
+	return info
+}
+
+// begin locks what was opened and counts it, if it still has that name and nobody writes it.
+func (u *upload) begin(file *os.File, name string) (size int64, err error) {
+	look := u.files.user.root.Lstat
+	if u.part == "" {
+		look = u.files.user.root.Stat
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errSpecial
+	}
+	if err == nil {
+		err = lock(file)
+	}
+	if u.part == "" && errors.Is(err, errors.ErrUnsupported) {
+		err = nil // there are no locks there: Hold keeps out those of this process
+	}
+	if err != nil {
+		return 0, err
+	}
+	if named, err := look(name); err != nil || !named.Mode().IsRegular() || !os.SameFile(info, named) {
+		return 0, errLocked // another process has it
+	}
+	if !u.made {
+		if info, err = file.Stat(); err != nil {
+			return 0, err // the size may be another since the lock
+		}
+		if u.room, err = u.files.user.account.Upload(info.Size()); err != nil {
+			return 0, err
+		}
+	}
+	if !u.room.Hold(info) {
+		u.room.Close(info.Size())
+		return 0, errLocked
+	}
+	u.file = file
+	return info.Size(), nil
+}
+
+// cut makes the file so long, and goes on there.
+func (u *upload) cut(size int64) error {
+	if err := u.file.Truncate(size); err != nil {
+		return err
+	}
+	u.room.Cut(size)
+	return u.seek(size)
+}
+
+func (u *upload) seek(offset int64) error {
+	u.at = offset
+	_, err := u.file.Seek(offset, io.SeekStart)
+	return err
+}
+
+// beginCopy prepares the part for the first n bytes of the file that the upload will replace.
+func (u *upload) beginCopy(n int64) error {
+	if err := u.cut(0); err != nil {
+		return err
+	}
+	for end := int64(0); end < n; {
+		granted, err := u.room.Reserve(end, n-end)
+		if err != nil {
+			return err
+		}
+		end += granted
+	}
+	source, _, err := u.files.open(u.rel)
+	if err != nil {
+		return err
+	}
+	u.source, u.left = source, n
+	return nil
+}
+
+// copySome copies some of it. On Linux the kernel does it, and on some file systems without copying.
+func (u *upload) copySome() error {
+	if err := u.session.ctx.Err(); err != nil {
+		return err
+	}
+	n, err := io.CopyN(u.file, u.source, min(u.left, copyPiece))
+	u.at += n
+	u.left -= n
+	switch {
+	case err == io.EOF: // it was made shorter meanwhile
+		return errBeyond
+	case err != nil:
+		return err
+	case u.left == 0:
+		_ = u.source.Close()
+		u.source = nil
 	}
 	return nil
 }
 
-// lockPart opens the part. Others may finish or remove it meanwhile.
-func (u *upload) lockPart() error {
-	root := u.files.user.root
-	for range 3 {
-		file, err := root.OpenFile(u.part, os.O_RDWR|os.O_CREATE|nonblock, 0o666)
-		if err != nil {
-			return err
-		}
-		err = lock(file)
-		if err == nil {
-			var info, named fs.FileInfo
-			if info, err = file.Stat(); err == nil {
-				named, err = root.Lstat(u.part)
-			}
-			if err == nil && named.Mode().IsRegular() && os.SameFile(info, named) {
-				u.file = file
-				return nil
-			}
-		}
-		_ = file.Close()
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return errLocked
-}
-
-func (u *upload) prepare(info fs.FileInfo, offset int64) error {
-	part, err := u.file.Stat()
-	if err != nil {
-		return err
-	}
-	have, size := part.Size(), part.Size()
-	if size == 0 {
-		size = -1 // it was made just now, or counts for nothing
-	}
-	if err := u.reserve(size); err != nil {
-		return err
-	}
-	if time.Since(part.ModTime()) > partMaxAge {
-		have = 0
-	}
-	switch {
-	case offset == have:
-	case info != nil && offset > 0 && offset <= info.Size():
-		if err := u.copyFrom(offset); err != nil {
-			return err
-		}
-	case offset > have:
-		return errBeyond
-	}
-	if err := u.file.Truncate(offset); err != nil {
-		return err
-	}
-	if u.room != nil && offset > part.Size() { // of the copy
-		if n, err := u.room.Reserve(0, offset); err != nil || n < offset {
-			return errors.Join(cmp.Or(err, accounts.ErrQuota), u.file.Truncate(0))
-		}
-	}
-	u.at = offset
-	_, err = u.file.Seek(offset, io.SeekStart)
-	return err
-}
-
-// copyFrom takes the first n bytes from the file that the upload will replace.
-func (u *upload) copyFrom(n int64) error {
-	old, _, err := u.files.open(u.rel)
-	if err != nil {
-		return err
-	}
-	defer old.Close()
-	if err := u.file.Truncate(0); err != nil {
-		return err
-	}
-	_, err = io.CopyN(u.file, old, n) // on Linux the kernel does it, and on some file systems without copying
-	return err
-}
-
-// discard removes what came to nothing.
+// discard ends what came to nothing: what was made for it goes.
 func (u *upload) discard() {
-	if info, err := u.file.Stat(); err == nil && info.Size() == 0 {
-		_ = u.files.user.root.Remove(u.part) // it was empty
-		u.stored(-1)
-	} else if err == nil {
-		u.stored(info.Size())
+	copying := u.source != nil
+	if copying {
+		_ = u.source.Close()
+	}
+	info, err := u.file.Stat()
+	if u.made || copying || u.part != "" && err == nil && info.Size() == 0 {
+		u.remove()
+	} else {
+		u.stored()
 	}
 	_ = u.file.Close()
+}
+
+// stored ends the counting of a file that stays.
+func (u *upload) stored() {
+	_ = u.files.user.account.Change(func() (fs.FileInfo, error) {
+		u.count()
+		return nil, nil
+	})
+}
+
+// count is called within Change: whoever removes the file has seen it as large as it is counted, or it is still held.
+func (u *upload) count() {
+	size := u.at
+	if info, err := u.file.Stat(); err == nil {
+		size = info.Size()
+	}
+	u.room.Close(size)
+}
+
+// remove removes what is written, if it still has its name, and ends the counting.
+func (u *upload) remove() {
+	name := u.part
+	if name == "" {
+		name = u.rel
+	}
+	_ = u.files.user.account.Change(func() (fs.FileInfo, error) {
+		err := u.isNamed(name)
+		if err == nil {
+			err = u.files.user.root.Remove(name)
+		}
+		if err == nil {
+			u.room.Close(-1)
+		}
+		u.count() // unless it was just now
+		return nil, nil
+	})
+}
+
+// isNamed says that a name is that of the open file. Directories can be exchanged. Called within Change.
+func (u *upload) isNamed(name string) error {
+	info, err := u.file.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := u.files.user.root.Lstat(name)
+	if err != nil || !os.SameFile(info, named) {
+		return errMoved
+	}
+	return nil
 }
 
 // ReadFrom implements io.ReaderFrom: the connection is read in large pieces.
@@ -291,14 +395,15 @@ func (u *upload) Write(p []byte) (total int, err error) {
 	})
 }
 
-// store has write write n bytes, or what the quota has room for.
+// store has write write n bytes, or what the quota has room for, as long as the user may.
 func (u *upload) store(n int, write func(most int) (int, error)) (total int, err error) {
+	if !u.may(u.existed) {
+		return 0, errNoPermission
+	}
 	for total < n {
-		room := int64(n - total)
-		if u.room != nil {
-			if room, err = u.room.Reserve(u.at, room); err != nil {
-				return total, err
-			}
+		room, err := u.room.Reserve(u.at, int64(n-total))
+		if err != nil {
+			return total, err
 		}
 		written, err := write(int(room))
 		total += written
@@ -337,100 +442,71 @@ func (u *upload) Close() error {
 }
 
 func (u *upload) close() error {
-	gone := u.part != "" && u.err != nil && (!u.resume || u.at == 0)
-	if size := int64(-1); u.room != nil {
-		if info, err := u.file.Stat(); err == nil && !gone {
-			size = info.Size()
-		}
-		defer func() { u.stored(size) }()
-	}
 	switch {
-	case gone:
-		return errors.Join(u.files.user.root.Remove(u.part), u.file.Close())
-	case u.part == "", u.err != nil:
-		return u.file.Close()
+	case u.part != "" && u.err != nil && (!u.resume || u.at == 0):
+		u.remove()
+	case u.part != "" && u.err == nil:
+		return u.finish()
+	default:
+		u.stored()
 	}
-	return u.finish()
+	return u.file.Close()
 }
 
-// finish gives the part its name. Its lock is kept until then, where a name can be given to an open file.
+// finish gives the part its name. Its lock is kept until then, where a name can be given to an open file. Nothing is forced to
+// the disk, as by vsftpd and pure-ftpd: it would take longer than the transfer.
 func (u *upload) finish() error {
-	if runtime.GOOS == "windows" {
-		if err := u.file.Close(); err != nil {
-			return err
-		}
+	if u.existed && u.mode&0o600 != 0o600 {
+		_ = u.file.Chmod(u.mode)
 	}
-	err := u.files.user.root.Rename(u.part, u.rel)
-	if err == nil && u.replaced >= 0 {
-		u.files.removed(u.replaced)
-	}
-	if runtime.GOOS == "windows" {
-		return err
+	err := u.files.user.account.Change(u.settle)
+	switch {
+	case err != nil && (!u.resume || errors.Is(err, errTaken)):
+		u.remove()
+	case runtime.GOOS == "windows" && err == nil:
+		return nil // settle has closed it
+	default:
+		u.stored()
 	}
 	return errors.Join(err, u.file.Close())
 }
 
-// partInfo describes an unfinished upload that can be taken up.
-func (f *files) partInfo(rel string) (fs.FileInfo, error) {
-	info, err := f.user.root.Lstat(partOf(rel))
+// settle does it, and returns what is replaced. Meanwhile others may have swapped directories, uploaded a file of that name, or
+// taken away the right to do so.
+func (u *upload) settle() (lost fs.FileInfo, err error) {
+	root := u.files.user.root
+	if err := u.isNamed(u.part); err != nil {
+		return nil, err
+	}
+	old, err := root.Lstat(u.rel)
+	exists := err == nil
 	switch {
-	case err != nil:
-		return nil, notExist(rel)
-	case !info.Mode().IsRegular(), info.Size() == 0, time.Since(info.ModTime()) > partMaxAge:
-		return nil, notExist(rel)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case exists && old.IsDir():
+		return nil, syscall.EISDIR
+	case exists && !old.Mode().IsRegular() && old.Mode()&fs.ModeSymlink == 0:
+		return nil, errSpecial
+	case exists && !u.existed && !u.may(true):
+		return nil, errTaken
+	case !u.may(exists):
+		return nil, errNoPermission
 	}
-	return info, nil
-}
-
-// removePart removes an unfinished upload that nobody works on.
-func (f *files) removePart(rel string) error {
-	if _, err := f.partInfo(rel); err != nil {
-		return err
-	}
-	return f.removeUnlocked(partOf(rel))
-}
-
-// removeUnlocked removes a part that nobody writes.
-func (f *files) removeUnlocked(part string) error {
-	file, err := f.user.root.OpenFile(part, os.O_RDWR|nonblock, 0)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := lock(file); err != nil {
-		return err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if err := f.user.root.Remove(part); err != nil {
-		return err
-	}
-	f.removed(info.Size())
-	return nil
-}
-
-// removeParts removes the unfinished uploads of a directory that holds nothing else, and says whether it did.
-func (f *files) removeParts(rel string) bool {
-	dir, err := f.user.root.Open(rel)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	found, err := dir.ReadDir(batch)
-	if err != nil {
-		return false
-	}
-	for _, d := range found {
-		if !isPart(d.Name()) {
-			return false
+	if runtime.GOOS == "windows" {
+		u.count()
+		if err := u.file.Close(); err != nil {
+			return nil, err
 		}
 	}
-	for _, d := range found {
-		if f.removeUnlocked(path.Join(rel, d.Name())) != nil {
-			return false
+	if !exists && !u.may(true) {
+		err := renameNew(root, u.part, u.rel) // also not for another process
+		if errors.Is(err, fs.ErrExist) {
+			return nil, errTaken
 		}
+		return nil, err
 	}
-	return true
+	if err := root.Rename(u.part, u.rel); err != nil || !exists {
+		return nil, err
+	}
+	return old, nil
 }

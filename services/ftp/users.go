@@ -12,46 +12,6 @@ import (
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
 
-// rights say what a user may do. Paths are as the user sees them, absolute. It is safe for concurrent use; the answers may
-// change at a reload. An accounts.Session has them.
-type rights interface {
-	MayList(dir string) bool                   // LIST, NLST, MLSD, STAT
-	MayStat(name string) bool                  // SIZE, MDTM, MLST
-	MayDownload(name string) bool              // RETR, HASH
-	MayUpload(name string, exists bool) bool   // STOR, APPE
-	MaySetTime(name string) bool               // MFMT, SITE CHMOD
-	MayDelete(name string) bool                // DELE, RMD
-	MayMkdir(name string) bool                 // MKD
-	MayRename(from, to string, over bool) bool // RNTO, over says that there is a file
-}
-
-// pace is a user's bandwidth: Wait returns when n bytes may be sent, or the next received after n. It is safe for concurrent use.
-type pace interface {
-	Wait(ctx context.Context, upload bool, n int) error
-	// Chunk returns how many bytes, at most so many, are moved between two calls of Wait.
-	Chunk(upload bool, most int) int
-}
-
-// storage is a user's quota. It is safe for concurrent use, a reservation is not.
-type storage interface {
-	// Begin counts an upload into a file of that size, -1 for a new one.
-	Begin(ctx context.Context, size int64) (reservation, error)
-	// Mkdir counts a directory that is about to be made.
-	Mkdir(ctx context.Context) error
-	// Removed takes back a file of that size, or, with 0, a directory.
-	Removed(size int64)
-	// Room returns how many bytes more may be stored, -1 for no limit.
-	Room(ctx context.Context) (int64, error)
-}
-
-// reservation is the room of one upload.
-type reservation interface {
-	// Reserve returns how many of n bytes may be written at offset; the error says that none may.
-	Reserve(offset, n int64) (int64, error)
-	// Close says how large the file is now, -1 that there is none.
-	Close(size int64)
-}
-
 // attempt is somebody who wants to log in.
 type attempt struct {
 	name, password string
@@ -63,37 +23,9 @@ type user struct {
 	name      string
 	anonymous bool
 	root      *os.Root
-	path      string // of root, absolute, links resolved
-	rights    rights
-	pace      pace    // nil for no limit
-	storage   storage // nil for no limit
-	leave     func()  // when the session has ended; nil if there is nothing to do
-}
-
-// member is an account as the files of a session need it.
-type member struct{ *accounts.Session }
-
-var (
-	_ rights  = member{}
-	_ pace    = member{}
-	_ storage = member{}
-)
-
-// Chunk implements pace.
-func (m member) Chunk(upload bool, most int) int {
-	if upload {
-		return m.UploadLimit().Chunk(most)
-	}
-	return m.DownloadLimit().Chunk(most)
-}
-
-// Begin implements storage.
-func (m member) Begin(ctx context.Context, size int64) (reservation, error) {
-	u, err := m.Upload(ctx, size)
-	if err != nil {
-		return nil, err // not a reservation that is a nil *Upload
-	}
-	return u, nil
+	path      string            // of root, absolute, links resolved
+	account   *accounts.Session // rights, quota and bandwidth
+	leave     func()            // called once, when nothing is left of the session
 }
 
 var (
@@ -108,37 +40,25 @@ func isDenied(err error) bool {
 	return isAny(err, errLogin, accounts.ErrDisabled, accounts.ErrNetwork, accounts.ErrName)
 }
 
-// login is the gate for anonymous users and those of a password file.
+// login decides who logs in, and as whom; the error is errLogin, plugins.ErrFull, one of accounts, or what went wrong.
 func (s *server) login(ctx context.Context, a attempt) (*user, error) {
 	u := &user{name: a.name}
-	var session *accounts.Session
 	var err error
 	switch {
 	case s.isAnonymous(a.name):
 		u.name, u.anonymous = anonymousName, true
-		session, err = s.book.LoginAnonymous(a.client)
+		u.account, err = s.book.LoginAnonymous(a.client)
 	case s.users == nil:
 		err = errLogin
 	default:
-		session, err = s.authenticate(ctx, a)
+		u.account, err = s.authenticate(ctx, a)
 	}
 	if err != nil {
 		return nil, err
 	}
-	var shared *sharedRoot
-	if err = s.env.Pool.Do(ctx, func() (err error) {
-		shared, err = s.settle(session.Root())
-		return err
-	}); err != nil {
-		session.Close()
+	if err = s.env.Pool.Do(ctx, func() error { return s.settle(u) }); err != nil {
+		u.account.Close()
 		return nil, err
-	}
-	u.root, u.path = shared.root, shared.path
-	m := member{session}
-	u.rights, u.pace, u.storage = m, m, m
-	u.leave = func() {
-		s.roots.release(shared)
-		session.Close()
 	}
 	return u, nil
 }
@@ -216,13 +136,19 @@ func (s *server) authenticate(ctx context.Context, a attempt) (*accounts.Session
 	return nil, err
 }
 
-// settle returns the user's root.
-func (s *server) settle(dir string) (*sharedRoot, error) {
+// settle takes the user's root.
+func (s *server) settle(u *user) error {
+	dir := u.account.Root()
 	shared, err := s.roots.retain(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
+		return fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
 	}
-	return shared, nil
+	u.root, u.path = shared.root, shared.path
+	u.leave = func() {
+		s.roots.release(shared)
+		u.account.Close()
+	}
+	return nil
 }
 
 func (s *server) isAnonymous(name string) bool {

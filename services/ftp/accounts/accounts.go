@@ -77,7 +77,7 @@ type Options struct {
 	Path string
 	// Users is what the command line says of users with a password, Anonymous of those without.
 	Users, Anonymous Account
-	// Pool bounds the counting of files. Nil counts in the caller's goroutine without bound.
+	// Pool bounds the counting of files, a batch of them at a time. Nil counts in the caller's goroutine without bound.
 	Pool plugins.Pool
 	// Guest reports whether whoever gives that name is anonymous: a table of a user with it is an error. Nil is no name.
 	Guest func(name string) bool
@@ -235,8 +235,12 @@ func (u *user) set(a *Account) {
 	u.down.SetRate(a.DownloadBandwidth)
 }
 
-// Account returns what is said of a user who may be logged in or not, for `gtwistd status` and for checks at the start.
-func (b *Book) Account(name string) Account { return *b.account(name) }
+func (u *user) limiter(upload bool) *Limiter {
+	if upload {
+		return &u.up
+	}
+	return &u.down
+}
 
 // Anonymous returns what is said of the user without a name.
 func (b *Book) Anonymous() Account { return *b.account("") }
@@ -264,9 +268,11 @@ func (b *Book) WritableRoots() []string {
 }
 
 func (b *Book) roots(wanted func(*Account) bool) (roots []string) {
+	seen := map[string]bool{"": true}
 	for _, name := range append([]string{""}, b.file.Load().names()...) {
 		a := b.account(name)
-		if a.Root != "" && wanted(a) && !slices.Contains(roots, a.Root) {
+		if !seen[a.Root] && wanted(a) {
+			seen[a.Root] = true
 			roots = append(roots, a.Root)
 		}
 	}

@@ -69,8 +69,8 @@ allow-from = ["192.0.2.0/24"]
 				return
 			}
 			defer s.Close()
-			if s.Name() != tt.user || s.Root() == "" {
-				t.Errorf("session of %q in %q", s.Name(), s.Root())
+			if s.user.name != tt.user || s.Root() == "" {
+				t.Errorf("session of %q in %q", s.user.name, s.Root())
 			}
 		})
 	}
@@ -78,7 +78,7 @@ allow-from = ["192.0.2.0/24"]
 		t.Errorf("LoginAnonymous(%v) = %v, want %v", home, err, ErrNetwork)
 	}
 	s, err := b.LoginAnonymous(netip.MustParseAddr("192.0.2.7"))
-	if err != nil || s.Name() != "" || s.Root() != "/pub" {
+	if err != nil || s.user.name != "" || s.Root() != "/pub" {
 		t.Fatalf("LoginAnonymous() = %v, %v", s, err)
 	}
 	s.Close()
@@ -94,7 +94,7 @@ func TestWithoutFile(t *testing.T) {
 	}
 	s := login(t, b, "%u")
 	if s.Root() != "/srv" || !s.MayDelete("/x") {
-		t.Errorf("session in %q with %v", s.Root(), s.Account().Permissions)
+		t.Errorf("session in %q with %v", s.Root(), s.user.account.Load().Permissions)
 	}
 	if err := b.Reload(t.Context()); err != nil {
 		t.Error(err)
@@ -148,14 +148,14 @@ func TestReload(t *testing.T) {
 		}
 		return b.Reload(t.Context())
 	}
-	if err := change("[users.alice]\npermissions = \"al\"\n"); err == nil || !s.MayDelete("/x") || s.UploadLimit().Rate() != 10 {
+	if err := change("[users.alice]\npermissions = \"al\"\n"); err == nil || !s.MayDelete("/x") || s.user.up.rate.Load() != 10 {
 		t.Errorf("Reload() = %v, want an error and the rights as they were", err)
 	}
 	if err := change("[users.alice]\nroot = \"/two\"\npermissions = \"read-only\"\nupload-bandwidth = 20\n"); err != nil {
 		t.Fatal(err)
 	}
-	if s.MayDelete("/x") || !s.MayDownload("/x") || s.UploadLimit().Rate() != 20 || s.DownloadLimit().Rate() != 0 || s.Root() != "/one" {
-		t.Errorf("after Reload(): %+v in %q", s.Account(), s.Root())
+	if s.MayDelete("/x") || !s.MayDownload("/x") || s.user.up.rate.Load() != 20 || s.user.down.rate.Load() != 0 || s.Root() != "/one" {
+		t.Errorf("after Reload(): %+v in %q", s.user.account.Load(), s.Root())
 	}
 	if s := login(t, b, "alice"); s.Root() != "/two" {
 		t.Errorf("a new session is in %q, want /two", s.Root())

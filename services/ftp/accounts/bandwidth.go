@@ -28,9 +28,6 @@ type Limiter struct {
 // SetRate sets the bytes a second from now on; 0 is no limit. Who waits already goes on after a turn of the old rate.
 func (l *Limiter) SetRate(rate int64) { l.rate.Store(rate) }
 
-// Rate returns the bytes a second, 0 for no limit.
-func (l *Limiter) Rate() int64 { return l.rate.Load() }
-
 // Chunk returns how many bytes a transfer should move between two calls of Wait, a tenth of a second's, at least 512 and at
 // most most, which is also what it returns if there is no limit.
 func (l *Limiter) Chunk(most int) int {

@@ -42,7 +42,10 @@ func Example() {
 	defer alice.Close()
 	fmt.Println("delete:", alice.MayDelete("/ftp-users.toml"), "upload:", alice.MayUpload("/new", false))
 
-	upload, err := alice.Upload(ctx, -1)
+	if err := alice.Count(ctx); err != nil {
+		panic(err)
+	}
+	upload, err := alice.Upload(-1)
 	if err != nil {
 		panic(err)
 	}

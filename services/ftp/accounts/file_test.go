@@ -86,16 +86,16 @@ func TestFile(t *testing.T) {
 		got  Account
 		want Account
 	}{
-		{"alice", b.Account("alice"), Account{
+		{"alice", *b.account("alice"), Account{
 			Root: "/srv/alice", Permissions: All, Quota: 10 << 30, MaxFiles: 7, MaxFileSize: 1024,
 			UploadBandwidth: 1 << 20, DownloadBandwidth: 2 << 20, MaxSessions: 4,
 			AllowFrom: prefixes("10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "192.0.2.2/32"),
 			rules:     []rule{{"/incoming/done", None}, {"/incoming", Create}, {"/", None}},
 		}},
-		{"bob b", b.Account("bob b"), Account{
+		{"bob b", *b.account("bob b"), Account{
 			Root: filepath.Join(dir, "homes/bob b"), named: true, Disabled: true, Permissions: Read, Quota: 1024, MaxFiles: 99, MaxSessions: 2,
 		}},
-		{"in no table", b.Account("carol"), Account{
+		{"in no table", *b.account("carol"), Account{
 			Root: filepath.Join(dir, "homes/carol"), named: true, Permissions: Read, Quota: 1024, MaxFiles: 99, MaxSessions: 2,
 		}},
 		{"anonymous", b.Anonymous(), Account{Root: "/srv/pub", Permissions: Read, MaxFiles: 5, UploadBandwidth: 100}},
@@ -278,7 +278,7 @@ func FuzzFile(f *testing.F) {
 		b := &Book{}
 		b.file.Store(file)
 		for _, name := range append(file.names(), "", "../x") {
-			a := b.Account(name)
+			a := b.account(name)
 			if a.Quota < 0 || a.MaxFiles < 0 || a.MaxFileSize < 0 || a.UploadBandwidth < 0 || a.DownloadBandwidth < 0 || a.MaxSessions < 0 || a.Permissions&^All != 0 {
 				t.Errorf("%q: %+v", name, a)
 			}

@@ -63,7 +63,7 @@ func TestNamesAreReadAnew(t *testing.T) {
 	if err := b.Reload(t.Context()); !errors.As(err, &bad) {
 		t.Errorf("Reload() = %v, want an error about alice", err)
 	}
-	if got := b.Account("alice").Quota; got != 1 {
+	if got := b.account("alice").Quota; got != 1 {
 		t.Errorf("a quota of %d after a reload that failed", got)
 	}
 }
@@ -126,14 +126,17 @@ func TestZeroIsNoLimit(t *testing.T) {
 		if err == nil {
 			other.Close()
 		}
-		if n := s.UploadLimit().Chunk(1 << 20); (n < 1<<20) != limited {
+		if n := s.Chunk(true, 1<<20); (n < 1<<20) != limited {
 			t.Errorf("%s: %d bytes are received at once", name, n)
 		}
-		if n := s.DownloadLimit().Chunk(1 << 20); (n < 1<<20) != limited {
+		if n := s.Chunk(false, 1<<20); (n < 1<<20) != limited {
 			t.Errorf("%s: %d bytes are sent at once", name, n)
 		}
+		if err := s.Count(t.Context()); err != nil {
+			t.Error(err)
+		}
 		for range 2 {
-			u, err := s.Upload(t.Context(), -1)
+			u, err := s.Upload(-1)
 			if err != nil {
 				if !limited {
 					t.Errorf("%s: %v", name, err)

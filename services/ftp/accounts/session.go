@@ -16,14 +16,8 @@ type Session struct {
 	close sync.Once
 }
 
-// Name is the user's, "" for anonymous.
-func (s *Session) Name() string { return s.user.name }
-
 // Root is the directory that the user sees as "/", as it was at the login. Empty if nobody said one.
 func (s *Session) Root() string { return s.root }
-
-// Account is what is said of the user now.
-func (s *Session) Account() Account { return *s.user.account.Load() }
 
 // Close ends the session, so that another can begin. Uploads that still run are closed first. More calls do nothing.
 func (s *Session) Close() {
@@ -38,19 +32,14 @@ func (s *Session) Close() {
 	})
 }
 
-// Wait returns when n bytes may be sent, or the next received after n, as Limiter.Wait does.
+// Wait returns when n bytes may be sent, or the next received after n. All sessions of the user share the bandwidth. The error
+// is ctx's; without a limit it returns at once.
 func (s *Session) Wait(ctx context.Context, upload bool, n int) error {
-	if upload {
-		return s.user.up.Wait(ctx, n)
-	}
-	return s.user.down.Wait(ctx, n)
+	return s.user.limiter(upload).Wait(ctx, n)
 }
 
-// UploadLimit and DownloadLimit hold back all sessions of the user together.
-func (s *Session) UploadLimit() *Limiter { return &s.user.up }
-
-// DownloadLimit is described with UploadLimit.
-func (s *Session) DownloadLimit() *Limiter { return &s.user.down }
+// Chunk returns how many bytes, at most so many, should be moved between two calls of Wait. A reload may change it.
+func (s *Session) Chunk(upload bool, most int) int { return s.user.limiter(upload).Chunk(most) }
 
 // MayList reports whether the names in a directory may be seen.
 func (s *Session) MayList(dir string) bool { return s.may(clean(dir), List) }

@@ -21,24 +21,24 @@ const maxSize = 1 << 53
 // Upload is one file that is being written. What it reserved counts as stored, so that uploads cannot exceed the quota
 // together; Close puts that right. It is not safe for concurrent use, but many uploads at once are.
 //
-//	upload, err := session.Upload(ctx, -1) // a new file
+//	err := session.Count(ctx)
+//	upload, err := session.Upload(-1) // a new file
 //	n, err := upload.Reserve(offset, int64(len(p)))
 //	written, err := file.WriteAt(p[:n], offset) // n may be less than what was asked for
 //	upload.Close(size)
 type Upload struct {
 	session *Session
-	size    int64 // of the file, as far as it is counted
 	closed  bool
+
+	// Written with usage.mu; size is read without by the one that writes it.
+	size int64       // of the file, as far as it is counted
+	file fs.FileInfo // of Hold; nil for none
+	gone bool        // it has no name any more
 }
 
-// Upload begins one. size is that of the file at this moment, -1 if there is none. The bytes of a file that is cut to nothing
-// first are given back by Removed and a size of -1. With a quota the files below the root are counted first if nobody did,
-// which may take a while. The error is ErrQuota, or what ended the counting: ctx's error, plugins.ErrFull, or one of the file
-// system, without the path.
-func (s *Session) Upload(ctx context.Context, size int64) (*Upload, error) {
-	if err := s.Count(ctx); err != nil {
-		return nil, err
-	}
+// Upload begins one. size is that of the file at this moment, -1 if there is none. Limits are kept if Count was called
+// before; the error is ErrQuota.
+func (s *Session) Upload(size int64) (*Upload, error) {
 	if size < 0 {
 		if err := s.usage.takeFile(s.user.account.Load().MaxFiles); err != nil {
 			return nil, err
@@ -46,6 +46,10 @@ func (s *Session) Upload(ctx context.Context, size int64) (*Upload, error) {
 	}
 	return &Upload{session: s, size: max(size, 0)}, nil
 }
+
+// Hold says which file is written, and reports whether no other upload below the same root writes it. If others remove it
+// meanwhile it counts until Close, as it takes its room until then. Called within Change.
+func (u *Upload) Hold(file fs.FileInfo) bool { return u.session.usage.hold(u, file) }
 
 // Reserve asks whether n bytes may be written at offset and returns how many may, at least one unless n is 0. Fewer than n are
 // what is left of the quota or of max-file-size; the next call returns ErrQuota or ErrTooLarge. To write where the file has
@@ -64,42 +68,49 @@ func (u *Upload) Reserve(offset, n int64) (int64, error) {
 	if end <= u.size {
 		return end - offset, nil
 	}
-	granted := u.session.usage.takeBytes(end-u.size, a.Quota)
-	if u.size+granted <= offset {
-		u.session.usage.give(granted, 0)
+	if !u.session.usage.grow(u, offset, end, a.Quota) {
 		return 0, ErrQuota
 	}
-	u.size += granted
 	return u.size - offset, nil
 }
 
-// Close ends the upload of a file that now has that size, or, if that is -1, was removed. A file that was put in the place of
-// another one is told by Removed besides. More calls do nothing.
+// Cut says that the file was cut to that size.
+func (u *Upload) Cut(size int64) {
+	u.session.usage.cut(u, size)
+}
+
+// Close ends the upload of a file that now has that size, or, if that is -1, was removed by the caller. A file in whose place it
+// was put is what Change tells besides. After Hold it is called within Change. More calls do nothing.
 func (u *Upload) Close(size int64) {
 	if u.closed {
 		return
 	}
 	u.closed = true
-	if size < 0 {
-		u.session.usage.give(u.size, 1)
-		return
-	}
-	u.session.usage.give(u.size-size, 0)
+	u.session.usage.end(u, size)
 }
 
-// Mkdir counts a directory that is about to be made; Removed(0) takes that back. The errors are those of Upload.
-func (s *Session) Mkdir(ctx context.Context) error {
-	if err := s.Count(ctx); err != nil {
-		return err
+// Mkdir counts a directory that is about to be made; NoDir takes that back. Limits are kept if Count was called before; the
+// error is ErrQuota.
+func (s *Session) Mkdir() error { return s.usage.takeFile(s.user.account.Load().MaxFiles) }
+
+// NoDir says that a directory was not made after all.
+func (s *Session) NoDir() { s.usage.give(0, 1) }
+
+// Change runs fn, which removes, replaces or renames something below the root, while nobody else does so through a session with
+// the same root, and counts what fn says was lost: the file or directory that had a name before and has none now, as Lstat
+// showed it within fn; nil for none. The error is fn's.
+func (s *Session) Change(fn func() (lost fs.FileInfo, err error)) error {
+	s.usage.changing.Lock()
+	defer s.usage.changing.Unlock()
+	lost, err := fn()
+	if lost != nil {
+		s.usage.lose(lost)
 	}
-	return s.usage.takeFile(s.user.account.Load().MaxFiles)
+	return err
 }
 
-// Removed tells that a file of that size is gone, deleted or replaced by a rename, or, with 0, a directory.
-func (s *Session) Removed(size int64) { s.usage.give(max(size, 0), 1) }
-
-// Room returns how many bytes may still be stored, -1 for as many as the disk has room for (ALLO, AVBL). The errors are those
-// of Upload except ErrQuota.
+// Room returns how many bytes may still be stored, -1 for as many as the disk has room for (ALLO, AVBL). It may count first; the
+// errors are those of Count.
 func (s *Session) Room(ctx context.Context) (int64, error) {
 	quota := s.user.account.Load().Quota
 	if quota <= 0 {
@@ -112,23 +123,9 @@ func (s *Session) Room(ctx context.Context) (int64, error) {
 	return max(quota-bytes, 0), nil
 }
 
-// Grow counts n more bytes, or -n less, or returns ErrQuota if there is not room for all of them. It is what is below Upload, for
-// bytes that belong to no file of their own; whoever uses it calls Count first.
-func (s *Session) Grow(n int64) error {
-	if n <= 0 {
-		s.usage.give(-n, 0)
-		return nil
-	}
-	granted := s.usage.takeBytes(n, s.user.account.Load().Quota)
-	if granted < n {
-		s.usage.give(granted, 0)
-		return ErrQuota
-	}
-	return nil
-}
-
-// Count counts the files below the root if there is a limit for them and nobody did before. Called at the login it keeps the
-// first upload from waiting. The errors are those of Upload except ErrQuota.
+// Count counts the files below the root if there is a limit for them and nobody did before, which may take a while. Whoever
+// uploads or makes a directory calls it first, and not from within Options.Pool. The error is what ended the counting: ctx's
+// error, plugins.ErrFull, or one of the file system, without the path.
 func (s *Session) Count(ctx context.Context) error {
 	if a := s.user.account.Load(); a.Quota <= 0 && a.MaxFiles <= 0 {
 		return nil

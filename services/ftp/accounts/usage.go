@@ -2,7 +2,9 @@ package accounts
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 
 	"github.com/gtwistd/gtwistd/plugins"
@@ -24,8 +26,10 @@ type usage struct {
 	pool     plugins.Pool
 	sessions int           // under ledger.mu
 	turn     chan struct{} // holds one token, which whoever counts takes
+	changing sync.Mutex    // held while a name is taken from a file, and until that is counted; before mu
 
 	mu           sync.Mutex
+	held         map[*Upload]struct{} // those whose file others can remove
 	bytes, files int64
 	counted      bool // otherwise bytes and files are only what changed
 }
@@ -39,7 +43,7 @@ func (l *ledger) open(root string) *usage {
 	defer l.mu.Unlock()
 	u := l.roots[root]
 	if u == nil {
-		u = &usage{root: root, pool: l.pool, turn: make(chan struct{}, 1)}
+		u = &usage{root: root, pool: l.pool, turn: make(chan struct{}, 1), held: map[*Upload]struct{}{}}
 		u.turn <- struct{}{}
 		l.roots[root] = u
 	}
@@ -118,7 +122,7 @@ func (u *usage) inTurn(ctx context.Context, fn func() error) error {
 // walk counts the files. What changes meanwhile is added, whether the walk saw it or not, so the figures are wrong by that much
 // at most, and exact if nothing was written.
 func (u *usage) walk(ctx context.Context) error {
-	oldBytes, oldFiles := u.stored()
+	oldBytes, oldFiles := u.named()
 	bytes, files, err := measure(ctx, u.pool, u.root)
 	if err != nil {
 		return err
@@ -131,21 +135,51 @@ func (u *usage) walk(ctx context.Context) error {
 	return nil
 }
 
+// named is what of the stored a walk can find.
+func (u *usage) named() (bytes, files int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	bytes, files = u.bytes, u.files
+	for upload := range u.held {
+		if upload.gone {
+			bytes -= upload.size
+			files--
+		}
+	}
+	return bytes, files
+}
+
 func (u *usage) stored() (bytes, files int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.bytes, u.files
 }
 
-// takeBytes counts up to n more bytes, as far as limit allows, and returns how many. A limit of 0 is none.
-func (u *usage) takeBytes(n, limit int64) int64 {
+// grow counts that a file becomes as large as end, as far as limit allows, and reports whether that is beyond offset; if not,
+// nothing is counted. A limit of 0 is none.
+func (u *usage) grow(upload *Upload, offset, end, limit int64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	n := end - upload.size
 	if limit > 0 && u.counted {
 		n = max(min(n, limit-u.bytes), 0)
 	}
+	if upload.size+n <= offset {
+		return false
+	}
 	u.bytes += n
-	return n
+	upload.size += n
+	return true
+}
+
+// cut counts that a file is no larger than that any more.
+func (u *usage) cut(upload *Upload, size int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if size < upload.size {
+		u.take(size-upload.size, 0)
+		upload.size = size
+	}
 }
 
 // takeFile counts one more file or directory, or returns ErrQuota. A limit of 0 is none.
@@ -159,12 +193,59 @@ func (u *usage) takeFile(limit int64) error {
 	return nil
 }
 
+func (u *usage) hold(upload *Upload, file fs.FileInfo) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for other := range u.held {
+		if os.SameFile(other.file, file) {
+			return false
+		}
+	}
+	upload.file = file
+	u.held[upload] = struct{}{}
+	return true
+}
+
+// lose counts that a file or directory has lost its name. One that is written still takes its room until it is closed.
+func (u *usage) lose(file fs.FileInfo) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var size int64
+	if file.Mode().IsRegular() {
+		size = file.Size()
+		for upload := range u.held {
+			if os.SameFile(upload.file, file) {
+				upload.gone = true
+				return
+			}
+		}
+	}
+	u.take(-size, -1)
+}
+
+// end counts that an upload has ended, with a file of that size, or -1 for none.
+func (u *usage) end(upload *Upload, size int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.held, upload)
+	if upload.gone || size < 0 {
+		u.take(-upload.size, -1)
+		return
+	}
+	u.take(size-upload.size, 0)
+}
+
 // give takes back what was counted.
 func (u *usage) give(bytes, files int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.bytes -= bytes
-	u.files -= files
+	u.take(-bytes, -files)
+}
+
+// take counts. Called with mu.
+func (u *usage) take(bytes, files int64) {
+	u.bytes += bytes
+	u.files += files
 	if u.counted {
 		// Less than nothing was removed that another program had put there.
 		u.bytes, u.files = max(u.bytes, 0), max(u.files, 0)

@@ -163,6 +163,9 @@ func TestMeasureTroubles(t *testing.T) {
 
 func TestUpload(t *testing.T) {
 	s := member(t, fill(t, map[string]int64{"old": 40, "dir/": 0}), nil, Account{Quota: 100, MaxFiles: 4, MaxFileSize: 70})
+	if err := s.Count(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	want := func(bytes, files int64) {
 		t.Helper()
 		if b, f := s.usage.stored(); b != bytes || f != files {
@@ -171,7 +174,7 @@ func TestUpload(t *testing.T) {
 	}
 	begin := func(size int64) *Upload {
 		t.Helper()
-		u, err := s.Upload(t.Context(), size)
+		u, err := s.Upload(size)
 		if err != nil {
 			t.Fatalf("Upload(%d) = %v", size, err)
 		}
@@ -191,10 +194,10 @@ func TestUpload(t *testing.T) {
 	reserve(first, 5, 10, 10, nil) // what is there may be written again
 	want(70, 3)
 	second := begin(-1)
-	if _, err := s.Upload(t.Context(), -1); !errors.Is(err, ErrQuota) {
+	if _, err := s.Upload(-1); !errors.Is(err, ErrQuota) {
 		t.Errorf("Upload() of a file too many = %v", err)
 	}
-	if err := s.Mkdir(t.Context()); !errors.Is(err, ErrQuota) {
+	if err := s.Mkdir(); !errors.Is(err, ErrQuota) {
 		t.Errorf("Mkdir() of one too many = %v", err)
 	}
 	reserve(second, 40, 1, 0, ErrQuota) // the hole alone is too large
@@ -230,39 +233,106 @@ func TestUpload(t *testing.T) {
 	reserve(begin(0), 0, -1, 0, ErrTooLarge)
 	want(95, 3)
 
-	s.Removed(25) // the first file
-	s.Removed(0)  // and the directory
+	lose := func(size int64, mode fs.FileMode) {
+		t.Helper()
+		if err := s.Change(func() (fs.FileInfo, error) { return &info{size: size, mode: mode}, nil }); err != nil {
+			t.Error(err)
+		}
+	}
+	lose(25, 0)            // the first file
+	lose(4096, fs.ModeDir) // and the directory
 	want(70, 1)
 	if room, err := s.Room(t.Context()); room != 30 || err != nil {
 		t.Errorf("Room() = %d, %v, want 30", room, err)
 	}
-	if err := s.Mkdir(t.Context()); err != nil {
+	if err := s.Mkdir(); err != nil {
 		t.Error(err)
 	}
-	s.Removed(1000) // which somebody else had put there
-	want(0, 1)
+	s.NoDir()
+	if err := s.Change(func() (fs.FileInfo, error) { return nil, fs.ErrExist }); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("Change() = %v", err)
+	}
+	want(70, 1)
+	lose(7, fs.ModeSymlink)
+	want(70, 0)
+	lose(1000, 0) // which somebody else had put there
+	want(0, 0)
 }
 
-func TestGrow(t *testing.T) {
-	s := member(t, fill(t, map[string]int64{"old": 40}), nil, Account{Quota: 100})
+// info is a file of some size.
+type info struct {
+	fs.FileInfo
+	size int64
+	mode fs.FileMode
+}
+
+func (i *info) Size() int64       { return i.size }
+func (i *info) Mode() fs.FileMode { return i.mode }
+
+// TestHold says that a file that loses its name while it is written counts until it is closed, once.
+func TestHold(t *testing.T) {
+	root := fill(t, map[string]int64{"written": 40, "other": 10})
+	s := member(t, root, nil, Account{Quota: 1000})
 	if err := s.Count(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for i, step := range []struct {
-		n    int64
-		err  error
-		room int64
-	}{{60, nil, 0}, {1, ErrQuota, 0}, {-10, nil, 10}, {11, ErrQuota, 10}, {10, nil, 0}, {0, nil, 0}, {-1000, nil, 100}} {
-		err := s.Grow(step.n)
-		if room, _ := s.Room(t.Context()); !errors.Is(err, step.err) || room != step.room {
-			t.Errorf("step %d: Grow(%d) = %v, room for %d, want %v, %d", i, step.n, err, room, step.err, step.room)
+	want := func(bytes, files int64) {
+		t.Helper()
+		if b, f := s.usage.stored(); b != bytes || f != files {
+			t.Errorf("stored: %d bytes, %d files, want %d, %d", b, f, bytes, files)
 		}
 	}
+	remove := func(name string) {
+		t.Helper()
+		if err := s.Change(func() (fs.FileInfo, error) {
+			found, err := os.Lstat(filepath.Join(root, name))
+			return found, errors.Join(err, os.Remove(filepath.Join(root, name)))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := s.Upload(40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(root, "written"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	now, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !u.Hold(now) || u.Hold(now) {
+		t.Error("Hold() does not hold, or twice")
+	}
+	if _, err := u.Reserve(40, 60); err != nil {
+		t.Fatal(err)
+	}
+	want(110, 2)
+	remove("other")
+	want(100, 1)
+	remove("written")
+	want(100, 1)
+	if err := s.usage.measure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(100, 1) // although a walk finds nothing
+	u.Cut(20)
+	u.Cut(30)
+	want(20, 1)
+	if _, err := u.Reserve(20, 5); err != nil {
+		t.Fatal(err)
+	}
+	u.Close(25)
+	u.Close(25)
+	want(0, 0)
 }
 
 func TestUnlimited(t *testing.T) {
 	s := member(t, "/does/not/exist", &counter{err: errors.New("boom")}, Account{})
-	u, err := s.Upload(t.Context(), -1)
+	u, err := s.Upload(-1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,19 +350,15 @@ func TestUnlimited(t *testing.T) {
 
 func TestCountTroubles(t *testing.T) {
 	s := member(t, "/does/not/exist", nil, Account{Quota: 1})
-	_, err := s.Upload(t.Context(), -1)
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "/does") {
-		t.Errorf("Upload() = %v, want an error without the path", err)
-	}
-	if err := s.Mkdir(t.Context()); err == nil {
-		t.Error("Mkdir() = nil")
+	if err := s.Count(t.Context()); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "/does") {
+		t.Errorf("Count() = %v, want an error without the path", err)
 	}
 	if _, err := s.Room(t.Context()); err == nil {
 		t.Error("Room() = nil")
 	}
 	full := member(t, t.TempDir(), &counter{err: plugins.ErrFull}, Account{MaxFiles: 1})
-	if _, err := full.Upload(t.Context(), -1); !errors.Is(err, plugins.ErrFull) {
-		t.Errorf("Upload() = %v, want ErrFull", err)
+	if err := full.Count(t.Context()); !errors.Is(err, plugins.ErrFull) {
+		t.Errorf("Count() = %v, want ErrFull", err)
 	}
 }
 
@@ -310,7 +376,10 @@ func TestUploadsTogether(t *testing.T) {
 	for i := range 40 {
 		s := login(t, b, fmt.Sprint("user", i%2))
 		work.Go(func() {
-			u, err := s.Upload(t.Context(), -1)
+			if err := s.Count(t.Context()); err != nil {
+				t.Error(err)
+			}
+			u, err := s.Upload(-1)
 			if err != nil {
 				if !errors.Is(err, ErrQuota) {
 					t.Error(err)
@@ -376,7 +445,7 @@ func TestCountAnew(t *testing.T) {
 		want(40)
 
 		// What is written while the files are counted is not lost.
-		pool.set(nil, func() { s.usage.takeBytes(5, 100) })
+		pool.set(nil, func() { s.usage.give(-5, 0) })
 		sleep()
 		pool.set(nil, nil)
 		if bytes, _ := s.usage.stored(); bytes <= 60 || bytes%5 != 0 {
@@ -425,7 +494,7 @@ func BenchmarkMeasure(b *testing.B) {
 
 func BenchmarkReserve(b *testing.B) {
 	s := member(b, b.TempDir(), nil, Account{Quota: 1 << 60})
-	u, err := s.Upload(b.Context(), -1)
+	u, err := s.Upload(-1)
 	if err != nil {
 		b.Fatal(err)
 	}
