@@ -3,8 +3,8 @@
 package logfile_test
 
 import (
-	"context"
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
