@@ -12,8 +12,9 @@ import (
 
 const (
 	defaultBuffer = 1 << 20
-	// batchPause is the least time between two writes under load; the first record after a pause is written at once.
-	batchPause = 10 * time.Millisecond
+	// batchPause is the least time between two writes under load; the first record after a pause is written at once. Each write
+	// of many records costs a busy service two switches of threads.
+	batchPause = 25 * time.Millisecond
 	// throughBound is how long a record of level error waits for its write. A sink that is slower than that is not
 	// waited for again until a write comes back.
 	throughBound = 100 * time.Millisecond
