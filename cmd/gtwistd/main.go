@@ -1,3 +1,6 @@
+// Without Multipath TCP (RFC 8684), which Go's listeners offer, each connection of a client that does not speak it costs less.
+//go:debug multipathtcp=0
+
 // Command gtwistd runs network services, in front or as a daemon.
 package main
 
