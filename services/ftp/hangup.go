@@ -24,3 +24,43 @@ func hungUp(conn net.Conn, wait time.Duration) bool {
 	}
 	return gone
 }
+
+// watchEvery is how often it is looked whether the client is still there, while a command takes long.
+const watchEvery = 500 * time.Millisecond
+
+// watch looks after the client while nobody reads from it, so that what takes long ends when the client goes.
+func (c *session) watch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watching = true
+	if c.watchdog == nil {
+		c.watchdog = time.AfterFunc(watchEvery, c.look)
+	} else {
+		c.watchdog.Reset(watchEvery)
+	}
+}
+
+func (c *session) unwatch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watching = false; c.watchdog != nil {
+		c.watchdog.Stop()
+	}
+}
+
+// look is called by the watchdog.
+func (c *session) look() {
+	if !c.enter() {
+		return
+	}
+	defer c.release()
+	if hungUp(c.raw, 0) {
+		c.end(errConnection)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watching && !c.ended {
+		c.watchdog.Reset(watchEvery)
+	}
+}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -95,4 +98,37 @@ func (t *tlsOptions) make(ctx context.Context, env *plugins.Env) (*plugins.TLS, 
 		return nil, nil
 	}
 	return env.TLS(ctx, t.Options())
+}
+
+// shakeHands completes a TLS handshake, once.
+func (c *session) shakeHands(stream net.Conn) error {
+	conn, ok := stream.(*tls.Conn)
+	c.mu.Lock()
+	done := c.shaken
+	c.mu.Unlock()
+	if !ok || done {
+		return nil
+	}
+	_ = c.raw.SetDeadline(time.Now().Add(min(c.srv.handshake, time.Duration(c.srv.limits.login))))
+	if err := conn.HandshakeContext(c.ctx); err != nil {
+		c.log.Info("TLS handshake failed", "error", err)
+		return err
+	}
+	c.mu.Lock()
+	c.shaken = true
+	c.mu.Unlock()
+	return errors.Join(c.limitSilence(), c.raw.SetWriteDeadline(time.Time{}))
+}
+
+// startTLS is called when the client has its leave to begin. The handshake comes with the next Read.
+func (c *session) startTLS() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beginTLS()
+}
+
+// beginTLS is called with mu, or before anybody else knows of the session.
+func (c *session) beginTLS() {
+	c.tls = c.srv.sessionTLS()
+	c.stream, c.shaken, c.secure = tls.Server(c.raw, c.tls), false, true
 }
