@@ -296,6 +296,9 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 		if s.users, err = s.env.Users(o.auth.Abs()); err != nil {
 			return o.authError(err)
 		}
+		if err := s.checkNames(); err != nil {
+			return o.authError(err)
+		}
 	}
 	if err := o.openBook(ctx, s); err != nil {
 		return err
@@ -365,8 +368,10 @@ func (o *options) bind(ctx context.Context, s *server) error {
 		}
 		s.listeners = append(s.listeners, l)
 	}
+	s.implicit = len(o.tls.implicit)
 	s.reserved = portsOf(s.listeners)
-	return s.ports.check(s.reserved)
+	_, err := s.ports.check(s.reserved)
+	return err
 }
 
 // openRoot opens a directory that is served; path is absolute, links resolved.

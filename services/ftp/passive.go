@@ -24,11 +24,14 @@ func portsOf(listeners []net.Listener) []int {
 }
 
 // check fails if no port of the range can ever be had, as control connections come to all of them or the system gives none to
-// this user. That others have them all at the moment is no error: they may end.
-func (r *portRange) check(taken []int) error {
+// this user. That others have them all at the moment is no error, as they may end: free is false then.
+func (r *portRange) check(taken []int) (free bool, err error) {
+	if r.low == 0 {
+		return true, nil
+	}
 	var refused error
 	mine := 0
-	for port := r.low; port <= r.high && r.low > 0; port++ {
+	for port := r.low; port <= r.high; port++ {
 		if slices.Contains(taken, port) {
 			mine++
 			continue
@@ -36,7 +39,7 @@ func (r *portRange) check(taken []int) error {
 		l, err := listenData(port)
 		switch {
 		case err == nil:
-			return l.Close()
+			return true, l.Close()
 		case errors.Is(err, fs.ErrPermission):
 			refused = &plugins.UsageError{
 				Reason:     fmt.Sprintf("--passive-ports %v: port %d: permission denied", r, port),
@@ -44,10 +47,10 @@ func (r *portRange) check(taken []int) error {
 			}
 		}
 	}
-	if r.low > 0 && mine == r.high-r.low+1 {
-		return &plugins.UsageError{Reason: fmt.Sprintf("--passive-ports %v: it is where clients come to for their commands", r), Suggestion: "give other ports, such as 50000-50100"}
+	if mine == r.high-r.low+1 {
+		return false, &plugins.UsageError{Reason: fmt.Sprintf("--passive-ports %v: it is where clients come to for their commands", r), Suggestion: "give other ports, such as 50000-50100"}
 	}
-	return refused
+	return false, refused
 }
 
 // noPortPause is how long the next record that there is no port for data is left out.
@@ -60,5 +63,24 @@ func (s *server) noPort(ctx context.Context, err error) {
 	if last != 0 && now-last < int64(noPortPause) || !s.lastNoPort.CompareAndSwap(last, now) {
 		return
 	}
-	s.log.WarnContext(ctx, "no port is free for data connections, clients get 425: make the range of --passive-ports larger", "ports", s.ports.String(), "error", err)
+	s.log.WarnContext(ctx, "no port is free for data connections, clients get 425: "+s.whoHasPorts(err), "ports", s.ports.String(), "error", err)
+}
+
+// whoHasPorts says why there was that error of listenInRange, and what helps.
+func (s *server) whoHasPorts(err error) string {
+	s.mu.Lock()
+	ours := 0
+	for port := range s.passive {
+		if port >= s.ports.low && port <= s.ports.high {
+			ours++
+		}
+	}
+	s.mu.Unlock()
+	switch {
+	case ours == 0:
+		return "other programs have them; give other --passive-ports"
+	case errors.Is(err, errNoPort):
+		return "sessions have them all; make the range of --passive-ports larger"
+	}
+	return fmt.Sprintf("sessions have %d, other programs the rest; make the range of --passive-ports larger", ours)
 }

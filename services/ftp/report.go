@@ -18,6 +18,8 @@ func (s *server) Reload(ctx context.Context) error {
 	if s.users != nil {
 		if err := s.users.Reload(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("--auth: %w", err))
+		} else if err := s.checkNames(); err != nil {
+			errs = append(errs, fmt.Errorf("--auth: %w", err))
 		}
 	}
 	if err := s.env.Pool.Do(ctx, func() error { s.hide(); return s.book.Reload(ctx) }); err != nil {
@@ -25,6 +27,9 @@ func (s *server) Reload(ctx context.Context) error {
 	}
 	s.reopen(ctx)
 	s.warnOfWriters(ctx)
+	if err := s.env.Pool.Do(ctx, func() error { s.warnOfDirectories(ctx); return nil }); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 
@@ -87,7 +92,10 @@ func (s *server) terms() []slog.Attr {
 	if s.users != nil {
 		attrs = append(attrs, slog.String("users", fmt.Sprintf("%d, %s", len(s.users.Names()), s.theirRights())))
 	}
-	attrs = append(attrs, slog.String("tls", s.mode))
+	attrs = append(attrs, slog.String("tls", s.describeTLS()))
+	if s.clientCA != "" {
+		attrs = append(attrs, slog.String("client-ca", s.clientCA))
+	}
 	if s.ports.low > 0 {
 		attrs = append(attrs, slog.String("passive-ports", s.ports.String()))
 	}
@@ -95,6 +103,17 @@ func (s *server) terms() []slog.Attr {
 		attrs = append(attrs, slog.String("public-ip", strings.Join(list, ", ")))
 	}
 	return attrs
+}
+
+// describeTLS says what there is on ordinary ports, if there are some, and on those that begin with TLS.
+func (s *server) describeTLS() string {
+	switch {
+	case s.implicit == 0:
+		return s.mode
+	case s.implicit == len(s.listeners):
+		return "implicit"
+	}
+	return s.mode + " and implicit"
 }
 
 // theirRights says in a few words what users may do.

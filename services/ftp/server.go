@@ -39,6 +39,7 @@ type server struct {
 	log      *slog.Logger
 	limits   limits
 	mode     string // of TLS on ordinary ports
+	clientCA string // as it was given; "" if clients need no certificate
 	reuse    string // of TLS sessions on data connections
 	publicIP publicIPs
 	ports    portRange
@@ -60,6 +61,7 @@ type server struct {
 	xferlog   io.WriteCloser // nil without
 
 	listeners []net.Listener
+	implicit  int           // how many of them begin with TLS
 	reserved  []int         // their ports
 	inbox     chan net.Conn // sessions on their way to the library
 	closed    chan struct{} // nobody puts any more into it
@@ -97,7 +99,7 @@ var (
 func newServer(env *plugins.Env, o *options) *server {
 	return &server{
 		env: env, log: env.Log, limits: o.limits,
-		mode: o.tls.explicit(), reuse: o.tls.reuse,
+		mode: o.tls.explicit(), clientCA: o.tls.ClientCA, reuse: o.tls.reuse,
 		ports: o.passivePorts, publicIP: publicIPs{rules: o.publicIP.rules, stale: make(chan *publicIP)},
 		connect: connectTimeout, handshake: handshakeTimeout,
 		dir:      filepath.Clean(o.root.Abs()),
@@ -173,20 +175,19 @@ func (s *server) Serve(ctx context.Context) error {
 
 // inspect warns of what this process may not do, now that it may have given up its rights.
 func (s *server) inspect(ctx context.Context) {
-	if err := s.ports.check(s.reserved); err != nil {
+	switch free, err := s.ports.check(s.reserved); {
+	case err != nil:
 		s.log.WarnContext(ctx, "no client will have a port for its data", "error", err)
+	case !free:
+		s.log.WarnContext(ctx, "others have all of --passive-ports at the moment: until they end, no passive client will have a port for its data", "ports", s.ports.String())
 	}
-	if !s.writable {
-		return
-	}
-	root, err := s.roots.retain(s.dir)
-	if err == nil {
-		err = writable(root.root)
-		s.roots.release(root)
-	}
-	if err != nil {
-		s.log.WarnContext(ctx, "--writable, but this process cannot write to the directory: every upload there will be refused", "root", s.roots.path(), "error", err)
-	}
+	s.warnOfDirectories(ctx)
+}
+
+// warnOfDirectories makes blocking calls.
+func (s *server) warnOfDirectories(ctx context.Context) {
+	s.warnOfRoot(ctx)
+	s.warnOfHomes(ctx)
 }
 
 // errLibrary does not happen: the library serves until there is nobody left.

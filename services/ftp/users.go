@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gtwistd/gtwistd/plugins"
@@ -71,7 +73,20 @@ func (s *server) userNames() func() []string {
 	return s.users.Names
 }
 
-// maxAbsent is how many users without a directory have a record each.
+// checkNames looks for users whose password nobody would ask for.
+func (s *server) checkNames() error {
+	if s.users == nil {
+		return nil
+	}
+	for _, name := range s.users.Names() {
+		if s.isAnonymous(name) {
+			return &plugins.UsageError{Reason: fmt.Sprintf("%q is anonymous here, and asked for no password", name), Suggestion: "rename that user, or say --anonymous off"}
+		}
+	}
+	return nil
+}
+
+// maxAbsent is how many users without a directory have a record each, and how many with one that does not serve.
 const maxAbsent = 10
 
 // checkBook says whether a users file can be meant: it fails if nobody knows the passwords or a directory is missing; one that has
@@ -105,6 +120,81 @@ func (s *server) checkBook(ctx context.Context, book *accounts.Book) error {
 		return wrong
 	}
 	return nil
+}
+
+// warnOfHomes tells of directories that are there and that this process, which may have given up its rights, cannot open or
+// cannot write to for those who may. It makes blocking calls.
+func (s *server) warnOfHomes(ctx context.Context) {
+	warned := 0
+	for _, home := range s.book.Homes() {
+		closed, dry := s.tryHome(home)
+		if closed == nil && dry == nil {
+			continue
+		}
+		switch warned++; {
+		case warned > maxAbsent:
+		case closed != nil:
+			s.log.WarnContext(ctx, "this process cannot open a directory: who has it cannot log in", "user", home.User, "error", home.Error(closed))
+		default:
+			s.log.WarnContext(ctx, "this process cannot write to a directory of users who may: every upload there will be refused", "user", home.User, "error", home.Error(dry))
+		}
+	}
+	if warned > maxAbsent {
+		s.log.WarnContext(ctx, "this process cannot open or cannot write to more directories", "directories", warned-maxAbsent)
+	}
+}
+
+// tryHome says why a directory cannot be opened or cannot be written to. That one of a user is missing is checkBook's to
+// tell; another has been there, and is not after a --chroot.
+func (s *server) tryHome(home accounts.Home) (closed, dry error) {
+	if home.Root == s.dir {
+		return nil, nil
+	}
+	root, err := s.roots.retain(home.Root)
+	switch {
+	case home.Named && err != nil && !errors.Is(err, fs.ErrPermission):
+		return nil, nil
+	case err != nil:
+		return bare(err), nil
+	}
+	defer s.roots.release(root)
+	if home.Writes {
+		dry = writable(root.root)
+	}
+	return nil, dry
+}
+
+// warnOfRoot does the same of the directory of the command line. It makes blocking calls.
+func (s *server) warnOfRoot(ctx context.Context) {
+	root, err := s.roots.retain(s.dir)
+	if err != nil {
+		s.log.WarnContext(ctx, "--root cannot be opened", "root", s.dir, "error", err)
+		return
+	}
+	defer s.roots.release(root)
+	if err := readable(root.root); err != nil {
+		s.log.WarnContext(ctx, "this process cannot read the directory of --root: clients will find nothing there", "root", s.roots.path(), "error", bare(err))
+		return
+	}
+	if !s.writable && !slices.Contains(s.book.WritableRoots(), s.dir) {
+		return
+	}
+	if err := writable(root.root); err != nil {
+		way := "--writable"
+		if !s.writable {
+			way = "the users file lets users write"
+		}
+		s.log.WarnContext(ctx, way+", but this process cannot write to the directory: every upload there will be refused", "root", s.roots.path(), "error", err)
+	}
+}
+
+// readable says why a directory cannot be listed.
+func readable(root *os.Root) error {
+	dir, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	return dir.Close()
 }
 
 // authenticate checks the password, and whether the user may come at all: who may not is held up like one with a wrong
@@ -166,7 +256,11 @@ func (c *session) loggedIn(name string, u *user, err error) {
 		c.failure = refusedLogin(err)
 	}
 	c.mu.Unlock()
-	log := c.log.With("user", name, "tls", secure)
+	log := c.log.With("user", name)
+	if c.srv.isAnonymous(name) && name != anonymousName {
+		log = c.log.With("user", anonymousName, "name", name)
+	}
+	log = log.With("tls", secure)
 	switch {
 	case err == nil:
 		log.Info("login")

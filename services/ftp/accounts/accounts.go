@@ -58,7 +58,7 @@ import (
 // What Login returns. The texts are for the log and name no password; to the client a server says the same as for a wrong
 // password for all but ErrSessions.
 var (
-	// ErrDisabled: the user's table says enabled = false.
+	// ErrDisabled: the user's table says enabled = false, or the user is not in the password file any more.
 	ErrDisabled = errors.New("the account is disabled")
 	// ErrNetwork: the address is in none of the networks of allow-from.
 	ErrNetwork = errors.New("logins are not allowed from this address")
@@ -81,8 +81,8 @@ type Options struct {
 	Pool plugins.Pool
 	// Guest reports whether whoever gives that name is anonymous: a table of a user with it is an error. Nil is no name.
 	Guest func(name string) bool
-	// Names returns the users of the password file, at each reading of the users file: a table about anybody else is an error.
-	// Nil leaves open who there is.
+	// Names returns the users of the password file, at each reading of the users file: a table about anybody else is an error,
+	// and whoever is no longer there is disabled. Nil leaves open who there is.
 	Names func() []string
 	// Check, if not nil, is asked before Reload uses what the users file says now; its error is Reload's. The Book that it gets
 	// has the accounts and no sessions.
@@ -95,6 +95,7 @@ type Options struct {
 type Book struct {
 	opts  Options
 	file  atomic.Pointer[file]
+	known atomic.Pointer[map[string]bool] // who is in the password file; nil without Options.Names
 	usage *ledger
 
 	mu    sync.Mutex
@@ -124,6 +125,7 @@ func Open(opts Options) (*Book, error) {
 		}
 		b.opts.Path = abs
 	}
+	b.meet()
 	f, err := b.read()
 	if err != nil {
 		return nil, err
@@ -152,12 +154,14 @@ func (b *Book) read() (*file, error) {
 }
 
 // Reload reads the users file anew. Sessions stay, with their root, and have the new rights, quota and bandwidth at once; the
-// user's new root, number of sessions and networks are for those who log in from then on. A user who is disabled now loses all
-// rights. An error leaves everything as it was.
+// user's new root, number of sessions and networks are for those who log in from then on. A user who is disabled now, or no
+// longer in the password file, loses all rights. An error leaves everything as it was, but for those who are no longer there.
 func (b *Book) Reload(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	b.meet()
+	b.refresh()
 	f, err := b.read()
 	if err != nil {
 		return err
@@ -165,17 +169,41 @@ func (b *Book) Reload(ctx context.Context) error {
 	if b.opts.Check != nil {
 		next := &Book{opts: b.opts}
 		next.file.Store(f)
+		next.known.Store(b.known.Load())
 		if err := b.opts.Check(ctx, next); err != nil {
 			return err
 		}
 	}
+	b.file.Store(f)
+	b.refresh()
+	return nil
+}
+
+// refresh gives open sessions what is said of their users now.
+func (b *Book) refresh() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.file.Store(f)
 	for name, u := range b.users {
 		u.set(b.account(name))
 	}
-	return nil
+}
+
+// meet asks who is in the password file.
+func (b *Book) meet() {
+	if b.opts.Names == nil {
+		return
+	}
+	known := map[string]bool{}
+	for _, name := range b.opts.Names() {
+		known[name] = true
+	}
+	b.known.Store(&known)
+}
+
+// knows reports whether there is a user of that name, as of the last meet.
+func (b *Book) knows(name string) bool {
+	known := b.known.Load()
+	return known == nil || (*known)[name]
 }
 
 // Login begins a session of the user of that name, whose password was right, from that address, which is invalid for a unix
@@ -193,6 +221,9 @@ func (b *Book) LoginAnonymous(from netip.Addr) (*Session, error) { return b.logi
 func (b *Book) login(name string, from netip.Addr) (*Session, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if name != "" && !b.knows(name) {
+		b.meet() // the password file has been read anew, and Reload is to come
+	}
 	account := b.account(name)
 	switch {
 	case account.Disabled:
@@ -226,6 +257,7 @@ func (b *Book) account(name string) *Account {
 	account := b.opts.Users
 	f.defaults.apply(&account, name)
 	f.users[name].apply(&account, name)
+	account.Disabled = account.Disabled || !b.knows(name)
 	return &account
 }
 
@@ -251,7 +283,7 @@ func (b *Book) HasUsers() bool {
 	return f.defaults != nil || len(f.users) > 0
 }
 
-// Roots returns the roots of all users whom the file names, that of anonymous first, each once. It is for checks at the start
+// Roots returns the roots of all users whom either file names, that of anonymous first, each once. It is for checks at the start
 // and for the sandbox.
 func (b *Book) Roots() []string {
 	return b.roots(func(*Account) bool { return true })
@@ -269,7 +301,7 @@ func (b *Book) WritableRoots() []string {
 
 func (b *Book) roots(wanted func(*Account) bool) (roots []string) {
 	seen := map[string]bool{"": true}
-	for _, name := range append([]string{""}, b.file.Load().names()...) {
+	for _, name := range append([]string{""}, b.names()...) {
 		a := b.account(name)
 		if !seen[a.Root] && wanted(a) {
 			seen[a.Root] = true

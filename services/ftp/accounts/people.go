@@ -12,20 +12,13 @@ import (
 // checkUsers looks for tables that would be about nobody: one that is to keep somebody out would keep nobody out.
 func (b *Book) checkUsers(f *file) error {
 	e := &Error{Path: b.opts.Path}
-	var names []string
-	known := map[string]bool{}
-	if b.opts.Names != nil {
-		names = b.opts.Names()
-		for _, name := range names {
-			known[name] = true
-		}
-	}
+	names := b.people()
 	for name, s := range f.users {
 		p := Problem{Line: s.at.line, Column: s.at.column}
 		switch {
 		case b.opts.Guest != nil && b.opts.Guest(name):
 			p.Reason, p.Suggestion = fmt.Sprintf("%s: whoever gives this name is anonymous, and has no table among the users", s.title), "did you mean [anonymous]?"
-		case b.opts.Names != nil && !known[name]:
+		case !b.knows(name):
 			p.Reason, p.Suggestion = fmt.Sprintf("%s: no such user in the password file", s.title), whoElse(name, names)
 		default:
 			continue
@@ -58,6 +51,8 @@ type Home struct {
 	User string
 	// Named says that the name of the user is in it, so that the directory may be made after the table.
 	Named bool
+	// Writes says that somebody whose root it is may change something there.
+	Writes bool
 
 	file, title string
 	at          place
@@ -74,16 +69,21 @@ func (h *Home) Error(err error) *Error {
 func (b *Book) Homes() []Home {
 	f := b.file.Load()
 	var homes []Home
+	common := -1 // which is that of [defaults]
 	if s := f.anonymous; s != nil && s.root != nil && !b.account("").Disabled {
 		homes = append(homes, b.home(s, b.account(""), ""))
 	}
 	if s := f.defaults; s != nil && s.root != nil && !strings.Contains(*s.root, userMark) {
+		common = len(homes)
 		homes = append(homes, b.home(s, &Account{Root: *s.root}, ""))
 	}
 	for _, name := range b.names() {
 		a, s := b.account(name), f.users[name]
 		if s == nil || s.root == nil {
 			s = f.defaults
+		}
+		if s == f.defaults && common >= 0 && a.MayChange() {
+			homes[common].Writes = true
 		}
 		if ours := s != nil && s.root != nil && (s != f.defaults || a.named); ours && !a.Disabled {
 			homes = append(homes, b.home(s, a, name))
@@ -93,7 +93,7 @@ func (b *Book) Homes() []Home {
 }
 
 func (b *Book) home(s *settings, a *Account, user string) Home {
-	return Home{Root: a.Root, User: user, Named: a.named, file: b.opts.Path, title: s.title, at: s.rootAt}
+	return Home{Root: a.Root, User: user, Named: a.named, Writes: a.MayChange(), file: b.opts.Path, title: s.title, at: s.rootAt}
 }
 
 // names are those of both files, sorted.
@@ -102,10 +102,17 @@ func (b *Book) names() []string {
 	for name := range b.file.Load().users {
 		all[name] = true
 	}
-	if b.opts.Names != nil {
-		for _, name := range b.opts.Names() {
-			all[name] = true
-		}
+	for _, name := range b.people() {
+		all[name] = true
 	}
 	return slices.Sorted(maps.Keys(all))
+}
+
+// people are those of the password file, sorted.
+func (b *Book) people() []string {
+	known := b.known.Load()
+	if known == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(*known))
 }

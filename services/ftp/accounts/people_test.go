@@ -3,6 +3,7 @@ package accounts
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -65,6 +66,34 @@ func TestNamesAreReadAnew(t *testing.T) {
 	}
 	if got := b.account("alice").Quota; got != 1 {
 		t.Errorf("a quota of %d after a reload that failed", got)
+	}
+}
+
+// TestWhoIsGone says that a user who has left the password file has no rights, also if the users file is wrong then, and that
+// one who has come before the reload is let in.
+func TestWhoIsGone(t *testing.T) {
+	names := []string{"alice", "mal"}
+	all := Account{Root: "/srv", Permissions: All}
+	b := book(t, "[users.mal]\nquota = 1", Options{Names: func() []string { return names }, Users: all})
+	mal, err := b.Login("mal", netip.Addr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mal.Close()
+	names = []string{"alice", "carol"}
+	carol, err := b.Login("carol", netip.Addr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer carol.Close()
+	if err := b.Reload(t.Context()); err == nil {
+		t.Error("Reload() of a table about nobody = nil")
+	}
+	if mal.MayList("/") || mal.MayUpload("/a", false) || !carol.MayList("/") {
+		t.Error("mal has rights, or carol none")
+	}
+	if _, err := b.Login("mal", netip.Addr{}); !errors.Is(err, ErrDisabled) {
+		t.Errorf("Login() = %v, want %v", err, ErrDisabled)
 	}
 }
 
