@@ -201,7 +201,11 @@ func (r *runner) handle(ctx context.Context, name string) {
 		r.log.Warn("received " + name + ", which has no meaning here")
 	}
 	if err != nil {
-		r.log.Error("received "+name, "error", err)
+		attrs := []any{"error", err}
+		if hint := hintOf(err); hint != "" {
+			attrs = append(attrs, "hint", hint)
+		}
+		r.log.Error("received "+name, attrs...)
 	}
 }
 

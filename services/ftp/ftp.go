@@ -225,6 +225,8 @@ func (o *options) check() error {
 		o.auth = o.passwordFile
 	}
 	switch {
+	case o.xferlog.Given == "-":
+		return &plugins.UsageError{Reason: `--xferlog "-": not a file`, Suggestion: "--xferlog /dev/stdout, or ./- for a file of that name; gtwistd's own log has each transfer, too"}
 	case o.anonymous != anonymousOn && o.auth.Given == "":
 		return &plugins.UsageError{Reason: "--anonymous off: nobody could log in", Suggestion: "add --auth FILE"}
 	case o.anonymousName == "" || strings.ContainsAny(o.anonymousName, "\r\n\x00"):

@@ -24,8 +24,8 @@ func TestDirectoriesOfOthers(t *testing.T) {
 		want []string // none for no warning
 	}{
 		{"all is well", 0o755, "[defaults]\nroot = \"%u\"", nil},
-		{"a home that cannot be opened", 0o700, "[users.u1]\nroot = \"%u\"", []string{`cannot open a directory: who has it cannot log in" user=u1`}},
-		{"one without a name in it", 0o700, "[defaults]\nroot = \"u2\"", []string{`cannot open a directory: who has it cannot log in" user=""`}},
+		{"a home that cannot be opened", 0o700, "[users.u1]\nroot = \"%u\"", []string{`cannot open a directory that is there for users" user=u1`}},
+		{"one without a name in it", 0o700, "[defaults]\nroot = \"u2\"", []string{`cannot open a directory that is there for users" user=""`}},
 		{"one that cannot be written to", 0o755, "[users.u1]\nroot = \"%u\"\npermissions = \"all\"", []string{`cannot write to a directory of users who may: every upload there will be refused" user=u1`}},
 		{"a missing one is another's warning", 0o755, "[users.nobody]\nroot = \"%u\"\npermissions = \"all\"", nil},
 		{"the common one", 0o755, "[users.u1]\npermissions = [\"create\"]", []string{"the users file lets users write, but this process cannot"}},

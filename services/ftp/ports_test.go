@@ -52,6 +52,7 @@ func TestPublicIPMistakes(t *testing.T) {
 		{[]string{"0.0.0.0"}, "no client can connect"},
 		{[]string{"255.255.255.255"}, "no client can connect"},
 		{[]string{"239.1.2.3"}, "no client can connect"},
+		{[]string{"10.0.0.0/8"}, "as in 10.0.0.0/8=203.0.113.7"},
 		{[]string{"1.2.3.4", "1.2.3.5"}, `there is "1.2.3.4" already`},
 		{[]string{"10.0.0.0/8=1.2.3.4", "10.0.0.0/8=1.2.3.4"}, `there is "10.0.0.0/8=1.2.3.4" already for this network`},
 		{[]string{"10.0.0.5/8=1.2.3.4"}, "did you mean 10.0.0.0/8, or 10.0.0.5 alone?"},

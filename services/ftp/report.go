@@ -27,8 +27,8 @@ func (s *server) Reload(ctx context.Context) error {
 	}
 	s.reopen(ctx)
 	s.warnOfWriters(ctx)
-	if err := s.env.Pool.Do(ctx, func() error { s.warnOfDirectories(ctx); return nil }); err != nil {
-		errs = append(errs, err)
+	if len(errs) == 0 {
+		errs = append(errs, s.env.Pool.Do(ctx, func() error { s.warnOfDirectories(ctx); return nil }))
 	}
 	return errors.Join(errs...)
 }

@@ -134,7 +134,7 @@ func (s *server) warnOfHomes(ctx context.Context) {
 		switch warned++; {
 		case warned > maxAbsent:
 		case closed != nil:
-			s.log.WarnContext(ctx, "this process cannot open a directory: who has it cannot log in", "user", home.User, "error", home.Error(closed))
+			s.log.WarnContext(ctx, "this process cannot open a directory that is there for users", "user", home.User, "error", home.Error(closed))
 		default:
 			s.log.WarnContext(ctx, "this process cannot write to a directory of users who may: every upload there will be refused", "user", home.User, "error", home.Error(dry))
 		}

@@ -134,6 +134,8 @@ func (l *publicIPs) Set(s string) error {
 		return errors.New("passive mode has IPv4 addresses; IPv6 clients use EPSV, which needs none")
 	case err == nil:
 		rule.addr = addr
+	case !found && isPrefix(target):
+		return fmt.Errorf("a network alone: give what its clients are told, too, as in %s=203.0.113.7", target)
 	case !isHostName(target):
 		return errors.New("not an IPv4 address or host name")
 	default:
@@ -169,6 +171,11 @@ func parseNetwork(s string) (netip.Prefix, bool) {
 	}
 	one = one.Unmap()
 	return netip.PrefixFrom(one, one.BitLen()), true
+}
+
+func isPrefix(s string) bool {
+	_, err := netip.ParsePrefix(s)
+	return err == nil
 }
 
 func isHostName(s string) bool {

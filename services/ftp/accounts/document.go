@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,11 +31,33 @@ func parseDocument(text []byte) (*document, *Problem) {
 		var at *toml.DecodeError
 		if errors.As(err, &at) {
 			p.Line, p.Column = at.Position()
+			p.Reason, p.Suggestion = bareValue(text, p.Line, p.Reason)
 		}
 		return nil, p
 	}
 	d.find(text)
 	return d, nil
+}
+
+// bareValue says more of a mistake in a line whose value is a word without quotation marks. It does not quote the value.
+func bareValue(text []byte, line int, reason string) (better, hint string) {
+	lines := strings.Split(string(text), "\n")
+	if line < 1 || line > len(lines) {
+		return reason, ""
+	}
+	_, value, found := strings.Cut(lines[line-1], "=")
+	if err := toml.Unmarshal([]byte("x ="+value), &map[string]any{}); err == nil {
+		return reason, "" // it is something else
+	}
+	word, _, _ := strings.Cut(value, "#")
+	word = strings.Trim(word, " \t\r[]")
+	switch {
+	case !found || word == "" || strings.ContainsAny(word, `"'{`):
+		return reason, ""
+	case slices.Contains([]string{"yes", "no", "on", "off", "true", "false"}, strings.ToLower(word)):
+		return "neither true nor false", "write true or false, in small letters and without quotation marks"
+	}
+	return reason, `put texts in quotation marks, as in root = "/srv/ftp"`
 }
 
 // find notes where the keys and values are.

@@ -120,7 +120,7 @@ func TestFileMistakes(t *testing.T) {
 		want       []string // of each problem, in order
 		hint       string
 	}{
-		{"no TOML", "[users.alice]\nroot = alice\nquota = x", []string{`:2:8: `}, ""},
+		{"no TOML", "[users.alice]\nroot = alice\nquota = x", []string{`:2:8: `}, "put texts in quotation marks"},
 		{"not closed", "[users.alice]\nroot = \"x\n", []string{":2:"}, ""},
 		{"key twice", "[users.alice]\nquota = 1\nquota = 2", []string{":3:1: key quota is already defined"}, ""},
 		{"table twice", "[users.alice]\n[users.alice]", []string{":2:2: table alice already exists"}, ""},
@@ -287,4 +287,29 @@ func FuzzFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestHintsOfValues(t *testing.T) {
+	for _, tt := range []struct{ name, line, reason, hint string }{
+		{"a word for a bool", "enabled = no", "2:11: neither true nor false", "true or false"},
+		{"a bool in capitals", "enabled = False # not yet", "2:11: neither true nor false", "true or false"},
+		{"a bool in quotes", `enabled = "false"`, "2:11: defaults: enabled: neither true nor false", "leave the quotation marks out"},
+		{"a bare path", "root = /srv", "2:8: unexpected", `root = "/srv/ftp"`},
+		{"a bare size", "quota = 10GiB", "2:11: strings must be quoted", "quotation marks"},
+		{"a bare list", "allow-from = [10.0.0.0/8]", "2:19: expected", "quotation marks"},
+		{"a level", `permissions = "readonly"`, `2:15: defaults: permissions: "readonly": not a level`, `did you mean "read-only"?`},
+		{"a level in capitals", `permissions = "ALL"`, `2:15: defaults: permissions: "ALL": not a level`, `did you mean "all"?`},
+		{"a quote that does not end", `root = "/srv`, "2:", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parse([]byte("[defaults]\n"+tt.line), "/etc", false)
+			var bad *Error
+			if !errors.As(err, &bad) {
+				t.Fatalf("parse() = %v", err)
+			}
+			if !strings.Contains(bad.Error(), tt.reason) || !strings.Contains(bad.Hint(), tt.hint) || tt.hint == "" && bad.Hint() != "" {
+				t.Errorf("parse() = %v, hint %q, want %q and %q", bad, bad.Hint(), tt.reason, tt.hint)
+			}
+		})
+	}
 }

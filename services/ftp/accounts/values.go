@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gtwistd/gtwistd/internal/peer"
+	"github.com/gtwistd/gtwistd/internal/suggest"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -75,6 +76,9 @@ func otherMark(root string) string {
 
 func readBool(value any) (bool, error) {
 	yes, ok := value.(bool)
+	if text, isText := value.(string); isText && (text == "true" || text == "false") {
+		return false, &hinted{"neither true nor false", "leave the quotation marks out"}
+	}
 	if !ok {
 		return false, errors.New("neither true nor false")
 	}
@@ -148,11 +152,23 @@ func readPermissions(value any) (Permissions, error) {
 		if right, ok := wordOf(value); ok {
 			return right, &hinted{fmt.Sprintf("%q: not a level such as \"none\", \"read-only\" or \"all\"", value), fmt.Sprintf("did you mean [%q]?", value)}
 		}
+		if near := nearLevel(value); near != "" {
+			return None, &hinted{fmt.Sprintf("%q: not a level such as \"none\", \"read-only\" or \"all\"", value), fmt.Sprintf("did you mean %q?", near)}
+		}
 		return None, fmt.Errorf(`%q: neither "none", "read-only" or "all" nor a list such as ["read", "create"]`, value)
 	case []any:
 		return readWords(value)
 	}
 	return None, fmt.Errorf(`%s: not a list such as ["read", "create"], nor "none", "read-only" or "all"`, show(value))
+}
+
+// nearLevel is the level that a text may be meant for, "" if there is none.
+func nearLevel(text string) string {
+	var names []string
+	for _, l := range levels {
+		names = append(names, l.word)
+	}
+	return suggest.Nearest(strings.ToLower(text), names)
 }
 
 func readWords(list []any) (Permissions, error) {
