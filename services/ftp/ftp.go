@@ -149,6 +149,7 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 	plugins.Group(fs, "Log", func(fs *pflag.FlagSet) {
 		fs.Var(&o.xferlog, "xferlog", "append a record of each transfer to a file, in the form of wu-ftpd's xferlog(5); the program's log has them in any case")
 	})
+	onlyOnce(fs, "port", "passive-ports", "upload", "anonymous", "user-anonymous", "tls", "tls-session-reuse")
 }
 
 func (o *options) listenFlags(fs *pflag.FlagSet) {

@@ -123,6 +123,10 @@ func TestMakeErrors(t *testing.T) {
 		{"no users", []string{"--auth", filepath.Join(dir, "nowhere")}, "no such file"},
 		{"no log", []string{"--xferlog", filepath.Join(dir, "nowhere", "log")}, "no such file"},
 		{"a log on standard output", []string{"--xferlog", "-"}, `--xferlog "-": not a file`},
+		{"two ports", []string{"--port", "1"}, `it is "0" already, and there can be only one`},
+		{"two minds", []string{"--anonymous", "off", "--anonymous", "on"}, `it is "off" already`},
+		{"two ranges", []string{"--passive-ports", "5000-5001", "--passive-ports", "6000-6001"}, `it is "5000-5001" already`},
+		{"two modes", []string{"--tls", "require", "--tls", "off"}, `it is "require" already`},
 		{"no host", []string{"--public-ip", "no-such-host.invalid"}, "no-such-host.invalid"},
 		{"no certificate", []string{"--certificate", filepath.Join(dir, "nowhere.pem")}, "nowhere.pem"},
 	}

@@ -13,8 +13,36 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/gtwistd/gtwistd/plugins"
 )
+
+// once is a flag value that can be given one time.
+type once struct {
+	pflag.Value
+	given string // what was, "" if nothing
+}
+
+// Set implements pflag.Value.
+func (o *once) Set(s string) error {
+	if o.given != "" {
+		return fmt.Errorf("it is %q already, and there can be only one", o.given)
+	}
+	err := o.Value.Set(s)
+	if err == nil {
+		o.given = s
+	}
+	return err
+}
+
+// onlyOnce makes a second value of these options an error, where the last one would count.
+func onlyOnce(fs *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		f := fs.Lookup(name)
+		f.Value = &once{Value: f.Value}
+	}
+}
 
 // portRange is a flag value: ports from low to high. The zero value is any port.
 type portRange struct{ low, high int }
