@@ -149,6 +149,8 @@ func (t *tree) isPrivate(name string) bool {
 	return t.private != nil && t.private(filepath.Join(t.path, name))
 }
 
+func (t *tree) isSecret(info fs.FileInfo) bool { return t.secret != nil && t.secret(info) }
+
 // stat returns what a name leads to. The program's own files do not exist, also by way of links.
 func (t *tree) stat(name string) (fs.FileInfo, error) {
 	info, err := t.root.Stat(name)
@@ -297,7 +299,7 @@ func (t *tree) open(name string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	info, err = f.Stat()
-	if err == nil && (!info.Mode().IsRegular() || t.secret != nil && t.secret(info)) {
+	if err == nil && (!info.Mode().IsRegular() || t.isSecret(info)) {
 		err = notExist(name)
 	}
 	if err != nil {
