@@ -98,7 +98,7 @@ func (u *upload) Close() error {
 	defer u.files.session.fileClosed(u.transfer)
 	defer u.files.session.srv.shelf.forget()
 	if u.err == nil {
-		u.err = u.files.session.interrupted(u.transfer)
+		u.err = u.files.session.interrupted(u.transfer, u.existed)
 	}
 	err := u.files.surely(u.close)
 	if u.err == nil && err != nil {
