@@ -39,8 +39,8 @@ var (
 type dataConn struct {
 	wire     *wire
 	session  *session
-	transfer *transfer // nil if the client has connected before it said what for
-	user     *user     // nil if nobody has logged in
+	transfer *transfer // nil only if the session ended meanwhile
+	user     *user     // nil likewise
 	stream   net.Conn  // wire, or TLS on it
 	secure   *tls.Conn // stream if it is TLS
 	started  bool
@@ -55,6 +55,7 @@ type dataConn struct {
 // newDataConn takes the connection over. Whether it is encrypted is decided now: PROT may have come after PASV.
 func newDataConn(c *session, tcp *net.TCPConn) *dataConn {
 	c.retain()
+	takeUrgent(tcp)
 	t := c.current()
 	w := &wire{TCPConn: tcp, limits: &c.srv.limits}
 	d := &dataConn{wire: w, session: c, transfer: t, stream: w}

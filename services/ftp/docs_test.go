@@ -75,7 +75,7 @@ func TestDocumentation(t *testing.T) {
 			converse(t, last, b.Text)
 		}
 	}
-	if count["sh"] < 5 || count["console"] < 4 || count["ini"] != 1 || count["bash"] != 1 {
+	if count["sh"] < 5 || count["console"] < 4 || count["ini"] != 1 || count["bash"] != 2 {
 		t.Errorf("found the blocks %v", count)
 	}
 }

@@ -127,7 +127,6 @@ func TestMakeErrors(t *testing.T) {
 		{"two minds", []string{"--anonymous", "off", "--anonymous", "on"}, `it is "off" already`},
 		{"two ranges", []string{"--passive-ports", "5000-5001", "--passive-ports", "6000-6001"}, `it is "5000-5001" already`},
 		{"two modes", []string{"--tls", "require", "--tls", "off"}, `it is "require" already`},
-		{"no host", []string{"--public-ip", "no-such-host.invalid"}, "no-such-host.invalid"},
 		{"no certificate", []string{"--certificate", filepath.Join(dir, "nowhere.pem")}, "nowhere.pem"},
 	}
 	for _, tt := range tests {

@@ -27,7 +27,7 @@ type user struct {
 	root      *os.Root
 	path      string            // of root, absolute, links resolved
 	account   *accounts.Session // rights, quota and bandwidth
-	leave     func()            // called once, when nothing is left of the session
+	leave     func()            // called once, at the logout or when nothing is left of the session
 }
 
 var (
@@ -234,6 +234,7 @@ func (s *server) settle(u *user) error {
 		return fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
 	}
 	u.root, u.path = shared.root, shared.path
+	u.account.Found(shared.path)
 	u.leave = func() {
 		s.roots.release(shared)
 		u.account.Close()
