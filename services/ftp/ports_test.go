@@ -44,6 +44,22 @@ func TestNoPortIsNoted(t *testing.T) {
 	}
 }
 
+// TestSessionsHaveThePorts says that the record tells whose the ports are.
+func TestSessionsHaveThePorts(t *testing.T) {
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", t.TempDir(), "--passive-ports", fmt.Sprint(port))
+	anonymous(t, srv).do("EPSV", "229")
+	anonymous(t, srv).do("EPSV", "425")
+	if log := srv.Log(); !strings.Contains(log, "clients get 425: sessions have them all") || strings.Contains(log, "others have all") {
+		t.Errorf("no reason in %s", log)
+	}
+}
+
 func TestPublicIPMistakes(t *testing.T) {
 	for _, tt := range []struct {
 		values []string
