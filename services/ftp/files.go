@@ -141,6 +141,9 @@ func (f *files) Stat(name string) (fs.FileInfo, error) {
 			return err
 		}
 		found = entryOf(path.Base(rel), info)
+		if verb == "LIST" && !info.IsDir() {
+			f.session.stash(f.listingOf(path.Base(rel), info))
+		}
 		return nil
 	})
 	return found, err

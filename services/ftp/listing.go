@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"encoding/binary"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
@@ -11,8 +12,8 @@ import (
 	"time"
 )
 
-// A listing that the library would make costs it more than the directory costs the disk. So it gets an empty one, whose
-// nothing the data connection exchanges for this.
+// A listing that the library would make costs it more than the directory costs the disk. So it gets an empty one, or one of a
+// file, whose first write the data connection exchanges for this.
 
 const (
 	// What the listings under way keep of names, in bytes: maxNames together, and freeNames of each besides. A directory is
@@ -33,10 +34,10 @@ const (
 // while they are sent. One goroutine uses it.
 type listing struct {
 	files   *files
-	folder  *folder
-	rel     string // below the root
-	real    string // absolute, links resolved, with a separator at the end; "" if nothing private can be there
-	pattern string // of path.Match; "" is all
+	folder  *folder // nil if there is text that needs none
+	rel     string  // below the root
+	real    string  // absolute, links resolved, with a separator at the end; "" if nothing private can be there
+	pattern string  // of path.Match; "" is all
 	verb    string
 	prefix  string // of names in NLST
 
@@ -87,9 +88,19 @@ func (f *files) openListing(rel, pattern, verb string) (*listing, error) {
 	return l, nil
 }
 
+// listingOf is LIST of one file. The library would write other dates than of a directory.
+func (f *files) listingOf(name string, info fs.FileInfo) *listing {
+	l := &listing{files: f, verb: "LIST", now: time.Now().Unix()}
+	found := factsOf(info)
+	l.text = l.appendList(nil, &found, name)
+	return l
+}
+
 // close may be called once.
 func (l *listing) close() {
-	l.folder.close()
+	if l.folder != nil {
+		l.folder.close()
+	}
 	l.files.session.srv.names.give(l.room)
 	l.drop()
 }
@@ -464,7 +475,7 @@ func (c *session) stash(l *listing) bool {
 
 // takeListing returns what stash kept, once: the caller closes it.
 func (c *session) takeListing(t *transfer) *listing {
-	if t == nil {
+	if t == nil || t.verb != "LIST" && t.verb != "NLST" && t.verb != "MLSD" {
 		return nil
 	}
 	c.mu.Lock()
