@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -321,6 +322,8 @@ func (d *dataConn) list(l *listing) error {
 	}
 	pool := d.session.srv.env.Pool
 	for {
+		// After 10 ms without it, the runtime would take the processor away in system calls, every 20 µs.
+		runtime.Gosched()
 		err := pool.Do(d.session.ctx, func() (err error) {
 			d.gathered, err = l.render(d.gathered[:0])
 			l.keep(d.gathered)
