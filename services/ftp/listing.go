@@ -89,12 +89,21 @@ func (f *files) openListing(rel, pattern, verb string) (*listing, error) {
 	return l, nil
 }
 
-// listingOf is LIST of one file. The library would write other dates than of a directory.
+// listingOf is LIST of one file. The library would write other dates than we do of a directory.
 func (f *files) listingOf(name string, info fs.FileInfo) *listing {
 	l := &listing{files: f, verb: "LIST", now: time.Now().Unix()}
 	found := factsOf(info)
 	l.text = l.appendList(nil, &found, name)
 	return l
+}
+
+// statMark stands before a line of LIST in the place of a name in STAT: the session sends what is behind it, not the library's.
+const statMark = "\x00"
+
+// forStat makes a line of LIST the name.
+func (e *entry) forStat(line []byte) *entry {
+	e.name = statMark + strings.TrimSuffix(string(line), "\r\n")
+	return e
 }
 
 // close may be called once.
@@ -352,7 +361,7 @@ func (l *listing) entries() ([]*entry, error) {
 		}
 		for _, it := range l.items {
 			if found, ok := l.look(it); ok {
-				list = append(list, found.entry(it.name))
+				list = append(list, found.entry(it.name).forStat(l.appendList(nil, &found, it.name)))
 			}
 		}
 		if l.end {

@@ -113,6 +113,7 @@ func TestListedTimes(t *testing.T) {
 	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir)
 	c := anonymous(t, srv)
 	list, facts := strings.Split(c.get("LIST"), "\r\n"), strings.Split(c.get("MLSD"), "\r\n")
+	stat := c.do("STAT /", "212-")
 	for i, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
@@ -127,6 +128,12 @@ func TestListedTimes(t *testing.T) {
 		}
 		if got := c.get("LIST " + name); got != list[i]+"\r\n" {
 			t.Errorf("LIST %s: %q, want %q as in the directory", name, got, list[i])
+		}
+		if got := c.do("STAT "+name, "213-"); !strings.Contains(got, "\r\n "+list[i]+"\r\n213 ") {
+			t.Errorf("STAT %s: %q, want %q as in the directory", name, got, list[i])
+		}
+		if !strings.Contains(stat, "\r\n "+list[i]+"\r\n") {
+			t.Errorf("STAT: %q, want %q in it", stat, list[i])
 		}
 		if want := "Type=file;Size=0;Modify=" + at.Format("20060102150405") + "; " + name; facts[i] != want {
 			t.Errorf("MLSD: %q, want %q", facts[i], want)
