@@ -113,7 +113,7 @@ func (c *session) doSum(verb, param string) string {
 
 // quoted makes a name one word, as in CSV with spaces for commas. What begins with a quote is taken for quoted.
 func quoted(name string) string {
-	if strings.HasPrefix(name, `"`) || !strings.ContainsAny(name, ` "`) {
+	if strings.HasPrefix(name, `"`) || !strings.ContainsAny(name, " \"\r") {
 		return name
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`

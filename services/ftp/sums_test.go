@@ -73,7 +73,7 @@ func TestSumsOfNames(t *testing.T) {
 	files := map[string]string{}
 	for _, name := range []string{
 		"with space", `qu"ote`, `two "quoted words"`, "com,ma", " leading", "trailing ", "  ", `a""b`, "tab\t", "semi;colon", "ümläut", "new\nline", "12", "file", "sub/in here",
-		"x 1 y",
+		"x 1 y", "c\rr",
 	} {
 		files[name] = fox
 	}
@@ -86,7 +86,7 @@ func TestSumsOfNames(t *testing.T) {
 	sha1Of := func(s string) string { return fmt.Sprintf("%x", sha1.Sum([]byte(s))) }
 	c.do("OPTS HASH SHA-1", "200")
 	for name, content := range files {
-		name = strings.ReplaceAll(name, "\n", "\x00")
+		name = strings.NewReplacer("\n", "\x00", "\r", "\r\x00").Replace(name)
 		word := `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 		lines := map[string]string{"HASH " + word: "", "XSHA1 " + word: "", "XSHA1 " + word + " 1": content[1:]}
 		if name != `"in quotes"` { // needs quotes
@@ -98,7 +98,7 @@ func TestSumsOfNames(t *testing.T) {
 			}
 			want := sha1Of(of)
 			if verb, _, _ := strings.Cut(line, " "); verb == "HASH" {
-				want = fmt.Sprintf("SHA-1 0-%d %s %s", len(content), want, name)
+				want = fmt.Sprintf("SHA-1 0-%d %s %s", len(content), want, strings.ReplaceAll(name, "\r\x00", "\x00"))
 			}
 			if got := c.do(line, "2"); !strings.HasSuffix(got, " "+want) {
 				t.Errorf("%q = %q, want %q at its end", line, got, want)
