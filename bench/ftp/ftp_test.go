@@ -167,6 +167,7 @@ func TestLoads(t *testing.T) {
 		{"small", "ftp", "/small.bin", server{}, c.small, 0},
 		{"small with PASV", "ftp", "/small.bin", server{legacy: true}, c.small, 0},
 		{"list", "ftp", "/many", server{}, c.list, 0},
+		{"list of what changes", "ftp", "/many?local=" + local, server{}, c.list, 0},
 		{"login", "ftp", "", server{}, login, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {

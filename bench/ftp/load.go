@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -99,18 +100,43 @@ func (c *crowd) small(address string, lasts time.Duration) (perSecond float64, e
 	})
 }
 
-// list asks for a long listing again and again: listings per second.
+// list asks for a long listing again and again: listings per second. If the address ends with ?local=DIR, that is the
+// directory on this machine, and a file comes or goes there before each listing, which none of another moment is like.
 func (c *crowd) list(address string, lasts time.Duration) (perSecond float64, err error) {
+	where, err := parse(address)
+	if err != nil {
+		return 0, err
+	}
+	local := where.Query().Get("local")
+	if local != "" {
+		defer os.Remove(filepath.Join(local, passing))
+	}
 	return c.work(1, address, lasts, func(s *session, _ int, name string) worker {
 		return func(listings *atomic.Int64) error {
+			if local != "" {
+				if err := change(local); err != nil {
+					return err
+				}
+			}
 			lines := 0
 			err := s.read("LIST "+name, func(block []byte) { lines += bytes.Count(block, []byte("\n")) })
-			if err == nil && (lines < entries || lines > entries+3) { // some have the directory itself or a total, too
+			if err == nil && (lines < entries || lines > entries+4) { // one comes and goes; some have the directory itself or a total, too
 				err = fmt.Errorf("%s: %d lines came, want %d", name, lines, entries)
 			}
 			return count(listings, err)
 		}
 	})
+}
+
+const passing = "passing.txt"
+
+// change lets a file come to a directory, or go.
+func change(dir string) error {
+	file := filepath.Join(dir, passing)
+	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(file, nil, 0o644)
 }
 
 // login logs in and out again and again: logins per second.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/gtwistd/gtwistd/bench/contest"
 )
@@ -15,6 +16,7 @@ type race struct {
 	what, unit string
 	setup      setup
 	load, path string
+	local      string            // the directory of path, for a load that changes something there
 	scale      float64           // of the unit in the load's rate
 	ours       []string          // none: gtwistd
 	goals      map[string]string // by peer; no goal: for information
@@ -30,8 +32,8 @@ func (b *bench) race(ctx context.Context, r race, peers ...string) error {
 	results, err := contest.Turns(b.Rounds, append(r.ours[:len(r.ours):len(r.ours)], peers...), func(name string) (contest.Result, error) {
 		return b.turn(ctx, name, r.setup, r.load != "login" && r.load != "list", func(p place) (contest.Result, error) {
 			target := p.at(r.path)
-			if r.load == "stor" {
-				target += "?local=" + b.uploads()
+			if r.local != "" {
+				target += "?local=" + r.local
 			}
 			result, err := b.Press(ctx, p.pid, r.load, target)
 			result.Rate /= max(1, r.scale)
@@ -91,7 +93,7 @@ func (b *bench) stor(ctx context.Context) error {
 	peers := []string{"vsftpd", "pure-ftpd", "proftpd", "pyftpdlib"}
 	return b.race(ctx, race{
 		what: fmt.Sprintf("STOR 100 MB, %d sessions", largeClients), unit: "MB/s", scale: 1e6,
-		load: "stor", path: "upload",
+		load: "stor", path: "upload", local: b.uploads(),
 		ours:   []string{"gtwistd", direct},
 		goals:  beats(peers...),
 		remark: "to memory",
@@ -114,7 +116,7 @@ func (b *bench) encrypted(ctx context.Context) error {
 	return b.race(ctx, race{
 		what: fmt.Sprintf("TLS, STOR 100 MB, %d sessions", largeClients), unit: "MB/s", scale: 1e6,
 		setup: setup{tls: true},
-		load:  "stor", path: "upload",
+		load:  "stor", path: "upload", local: b.uploads(),
 		ours:   []string{"gtwistd", direct},
 		goals:  beats("vsftpd"),
 		remark: cipher,
@@ -141,10 +143,17 @@ func (b *bench) login(ctx context.Context) error {
 
 func (b *bench) list(ctx context.Context) error {
 	peers := []string{"vsftpd", "pure-ftpd", "proftpd", "pyftpdlib", "twistd"}
-	return b.race(ctx, race{
+	r := race{
 		what: fmt.Sprintf("LIST of %d entries", entries), unit: "listings/s",
 		load: "list", path: "many",
 		goals:  beats(peers...),
-		remark: "1 session",
-	}, peers...)
+		remark: "1 session; gtwistd keeps a listing for a second",
+	}
+	if err := b.race(ctx, r, peers...); err != nil {
+		return err
+	}
+	r.what += ", one changed between"
+	r.local = filepath.Join(b.site, r.path)
+	r.remark = "1 session; none is kept"
+	return b.race(ctx, r, peers...)
 }

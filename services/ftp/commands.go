@@ -118,14 +118,14 @@ func fileCommands() map[string]command {
 
 func sumCommands() map[string]command {
 	return map[string]command{
-		"HASH":    {do: needsParam, feature: (*session).hashFeature},
-		"XCRC":    {do: needsParam, feature: always("XCRC")},
-		"MD5":     {do: needsParam},
-		"XMD5":    {do: needsParam, feature: always("XMD5")},
-		"XSHA":    {do: needsParam},
-		"XSHA1":   {do: needsParam, feature: always("XSHA1")},
-		"XSHA256": {do: needsParam, feature: always("XSHA256")},
-		"XSHA512": {do: needsParam, feature: always("XSHA512")},
+		"HASH":    {do: (*session).doHASH, feature: (*session).hashFeature},
+		"XCRC":    {do: (*session).doSum, feature: always("XCRC")},
+		"MD5":     {do: (*session).doSum},
+		"XMD5":    {do: (*session).doSum, feature: always("XMD5")},
+		"XSHA":    {do: (*session).doSum},
+		"XSHA1":   {do: (*session).doSum, feature: always("XSHA1")},
+		"XSHA256": {do: (*session).doSum, feature: always("XSHA256")},
+		"XSHA512": {do: (*session).doSum, feature: always("XSHA512")},
 	}
 }
 

@@ -175,10 +175,8 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	if d.err = d.start(); d.err != nil {
 		return 0, d.err
 	}
-	if len(p) == 0 {
-		if listing := d.session.takeListing(d.transfer); listing != nil {
-			return 0, d.list(listing)
-		}
+	if listing := d.session.takeListing(d.transfer); listing != nil {
+		return len(p), d.list(listing)
 	}
 	d.gathered = append(d.gathered, p...)
 	if len(d.gathered) >= listBuffer {

@@ -142,7 +142,15 @@ func (f *files) Stat(name string) (fs.FileInfo, error) {
 		default:
 			return err
 		}
-		found = entryOf(path.Base(rel), info)
+		shown := entryOf(path.Base(rel), info)
+		switch {
+		case info.IsDir():
+		case verb == "LIST":
+			f.session.stash(f.listingOf(path.Base(rel), info))
+		case verb == "STAT":
+			shown = shown.forStat(f.listingOf(path.Base(rel), info).text)
+		}
+		found = shown
 		return nil
 	})
 	return found, err

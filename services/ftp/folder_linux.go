@@ -3,6 +3,7 @@ package ftp
 import (
 	"encoding/binary"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,7 +67,7 @@ func appendDirents(list []item, b string) []item {
 			break // of no kernel
 		}
 		name := b[head:size]
-		if end := indexNUL(name); end >= 0 {
+		if end := strings.IndexByte(name, 0); end >= 0 {
 			name = name[:end]
 		}
 		if name != "." && name != ".." {
@@ -75,15 +76,6 @@ func appendDirents(list []item, b string) []item {
 		b = b[size:]
 	}
 	return list
-}
-
-func indexNUL(s string) int {
-	for i := range len(s) {
-		if s[i] == 0 {
-			return i
-		}
-	}
-	return -1
 }
 
 func direntKind(b byte) kind {

@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"encoding/csv"
 	"net/netip"
 	"path"
 	"path/filepath"
@@ -47,6 +48,30 @@ func FuzzPartName(f *testing.F) {
 		}
 		if same := user == user2 && name == name2; same != (got == partName(user2, name2)) {
 			t.Errorf("partName(%q, %q) = %q, as of %q, %q", user, name, got, user2, name2)
+		}
+	})
+}
+
+// FuzzQuoted says that the library, which reads CSV, finds a name as the client has sent it, and that what is behind one is numbers.
+func FuzzQuoted(f *testing.F) {
+	for _, name := range []string{"a", "a b", `a"b`, `a""`, " ", "a\r", "a 1 2", " 1", "1 2 3 4", "a -1 +2", "\xff \x00"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if name == "" || name[0] == '"' || strings.Contains(name, "\n") {
+			t.Skip("as the library has it")
+		}
+		r := csv.NewReader(strings.NewReader(quoted(name)))
+		r.Comma = ' '
+		if got, err := r.Read(); err != nil || len(got) != 1 || got[0] != name {
+			t.Errorf("quoted(%q) = %q, read as %q, %v", name, quoted(name), got, err)
+		}
+		names := namesBefore(name)
+		for i, short := range names {
+			words := strings.Split(name[len(short):], " ")
+			if short == "" || len(words) != i+1 || words[0] != "" || i > 2 {
+				t.Errorf("namesBefore(%q) = %q", name, names)
+			}
 		}
 	})
 }

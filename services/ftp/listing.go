@@ -2,8 +2,10 @@ package ftp
 
 import (
 	"encoding/binary"
+	"io/fs"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,8 +15,8 @@ import (
 	"github.com/gtwistd/gtwistd/internal/part"
 )
 
-// A listing that the library would make costs it more than the directory costs the disk. So it gets an empty one, whose
-// nothing the data connection exchanges for this.
+// A listing that the library would make costs it more than the directory costs the disk. So it gets an empty one, or one of a
+// file, whose first write the data connection exchanges for this.
 
 const (
 	// What the listings under way keep of names, in bytes: maxNames together, and freeNames of each besides. A directory is
@@ -35,10 +37,10 @@ const (
 // while they are sent. One goroutine uses it.
 type listing struct {
 	files   *files
-	folder  *folder
-	rel     string // below the root
-	real    string // absolute, links resolved, with a separator at the end; "" if nothing private can be there
-	pattern string // of path.Match; "" is all
+	folder  *folder // nil if there is text that needs none
+	rel     string  // below the root
+	real    string  // absolute, links resolved, with a separator at the end; "" if nothing private can be there
+	pattern string  // of path.Match; "" is all
 	verb    string
 	prefix  string // of names in NLST
 
@@ -89,9 +91,28 @@ func (f *files) openListing(rel, pattern, verb string) (*listing, error) {
 	return l, nil
 }
 
+// listingOf is LIST of one file. The library would write other dates than we do of a directory.
+func (f *files) listingOf(name string, info fs.FileInfo) *listing {
+	l := &listing{files: f, verb: "LIST", now: time.Now().Unix()}
+	found := factsOf(info)
+	l.text = l.appendList(nil, &found, name)
+	return l
+}
+
+// statMark stands before a line of LIST in the place of a name in STAT: the session sends what is behind it, not the library's.
+const statMark = "\x00"
+
+// forStat makes a line of LIST the name.
+func (e *entry) forStat(line []byte) *entry {
+	e.name = statMark + strings.TrimSuffix(string(line), "\r\n")
+	return e
+}
+
 // close may be called once.
 func (l *listing) close() {
-	l.folder.close()
+	if l.folder != nil {
+		l.folder.close()
+	}
 	l.files.session.srv.names.give(l.room)
 	l.drop()
 }
@@ -312,6 +333,8 @@ func (d *dataConn) list(l *listing) error {
 	}
 	pool := d.session.srv.env.Pool
 	for {
+		// After 10 ms without it, the runtime would take the processor away in system calls, every 20 µs.
+		runtime.Gosched()
 		err := pool.Do(d.session.ctx, func() (err error) {
 			d.gathered, err = l.render(d.gathered[:0])
 			l.keep(d.gathered)
@@ -340,7 +363,7 @@ func (l *listing) entries() ([]*entry, error) {
 		}
 		for _, it := range l.items {
 			if found, ok := l.look(it); ok {
-				list = append(list, found.entry(it.name))
+				list = append(list, found.entry(it.name).forStat(l.appendList(nil, &found, it.name)))
 			}
 		}
 		if l.end {
@@ -466,7 +489,7 @@ func (c *session) stash(l *listing) bool {
 
 // takeListing returns what stash kept, once: the caller closes it.
 func (c *session) takeListing(t *transfer) *listing {
-	if t == nil {
+	if t == nil || t.verb != "LIST" && t.verb != "NLST" && t.verb != "MLSD" {
 		return nil
 	}
 	c.mu.Lock()

@@ -100,6 +100,7 @@ func TestListedTimes(t *testing.T) {
 	for name, at := range map[string]time.Time{
 		"a": now, "b": now.Add(-23 * time.Hour), "c": now.AddDate(-1, 0, 0), "d": now.AddDate(1, 0, 0), "e": time.Unix(0, 0),
 		"f": time.Date(1969, 12, 31, 23, 59, 58, 0, time.UTC), "g": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), "h": now.AddDate(0, -1, 0),
+		"i": now.AddDate(0, 0, -181), "j": now.AddDate(0, 0, 20),
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, nil, 0o640); err != nil {
@@ -112,7 +113,8 @@ func TestListedTimes(t *testing.T) {
 	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir)
 	c := anonymous(t, srv)
 	list, facts := strings.Split(c.get("LIST"), "\r\n"), strings.Split(c.get("MLSD"), "\r\n")
-	for i, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+	stat := c.do("STAT /", "212-")
+	for i, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -123,6 +125,15 @@ func TestListedTimes(t *testing.T) {
 		}
 		if want := "-rw-r----- 1 ftp ftp            0 " + at.Format(layout) + " " + name; list[i] != want {
 			t.Errorf("LIST: %q, want %q", list[i], want)
+		}
+		if got := c.get("LIST " + name); got != list[i]+"\r\n" {
+			t.Errorf("LIST %s: %q, want %q as in the directory", name, got, list[i])
+		}
+		if got := c.do("STAT "+name, "213-"); !strings.Contains(got, "\r\n "+list[i]+"\r\n213 ") {
+			t.Errorf("STAT %s: %q, want %q as in the directory", name, got, list[i])
+		}
+		if !strings.Contains(stat, "\r\n "+list[i]+"\r\n") {
+			t.Errorf("STAT: %q, want %q in it", stat, list[i])
 		}
 		if want := "Type=file;Size=0;Modify=" + at.Format("20060102150405") + "; " + name; facts[i] != want {
 			t.Errorf("MLSD: %q, want %q", facts[i], want)

@@ -190,16 +190,46 @@ func TestNames(t *testing.T) {
 			t.Errorf("RETR %q = %q", name, got)
 		}
 		c.do("DELE "+name, "250")
-		c.do("MKD "+name, "257")
+		quoted := `"/` + strings.ReplaceAll(strings.ReplaceAll(name, `"`, `""`), "\r\x00", "\x00") + `"`
+		if got := c.do("MKD "+name, "257"); !strings.Contains(got, quoted) {
+			t.Errorf("MKD = %q, want %q in it", got, quoted)
+		}
 		c.do("CWD "+name, "250")
-		if got, want := c.do("PWD", "257"), `"/`+strings.ReplaceAll(strings.ReplaceAll(name, `"`, `""`), "\r\x00", "\x00")+`"`; !strings.Contains(got, want) {
-			t.Errorf("PWD = %q, want %q in it", got, want)
+		if got := c.do("PWD", "257"); !strings.Contains(got, quoted) {
+			t.Errorf("PWD = %q, want %q in it", got, quoted)
 		}
 		c.do("CWD /", "250")
 		if got := c.get("NLST"); got != strings.ReplaceAll(name, "\r\x00", "\x00")+"\r\n" {
 			t.Errorf("NLST = %q, want %q", got, name)
 		}
 		c.do("RMD "+name, "250")
+	}
+}
+
+// TestListedNames says that a listing takes names with spaces and quotes, options or none before them.
+func TestListedNames(t *testing.T) {
+	dir := directory(t, map[string]string{"with space/b.txt": "", "with space/a b.txt": "", "with space/c": "", `with "quotes"`: "", "e.txt": "", "-a x": ""})
+	c := anonymous(t, plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir))
+	for line, want := range map[string]string{
+		"LIST -a with space": "a b.txt|b.txt|c", "LIST with space": "a b.txt|b.txt|c", "LIST -la with space/a b.txt": "a b.txt",
+		`LIST with "quotes"`: `with "quotes"`, "NLST *.txt": "e.txt", "NLST with space/*.txt": "with space/a b.txt|with space/b.txt",
+		"NLST with space/a b.txt": "with space/a b.txt", "NLST -- -a x": "-a x", "MLSD with space": "a b.txt|b.txt|c",
+	} {
+		got := strings.Split(strings.TrimSuffix(c.get(line), "\r\n"), "\r\n")
+		for i, name := range strings.Split(want, "|") {
+			if len(got) != strings.Count(want, "|")+1 || got[i] != name && !strings.HasSuffix(got[i], " "+name) {
+				t.Errorf("%s = %q, want %s", line, got, want)
+				break
+			}
+		}
+	}
+	for line, want := range map[string]string{
+		"MLST with space": "; with space\r\n", "MLST with space/a b.txt": "; a b.txt\r\n", `MLST with "quotes"`: "; with \"quotes\"\r\n",
+		"STAT with space/a b.txt": " a b.txt\r\n", "STAT -l with space": " a b.txt\r\n",
+	} {
+		if got := c.do(line, "2"); !strings.Contains(got, want) {
+			t.Errorf("%s = %q, want %q in it", line, got, want)
+		}
 	}
 }
 

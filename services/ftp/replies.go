@@ -101,8 +101,9 @@ func (c *session) reply(line string) (string, func()) {
 		a := c.pending
 		c.pending = nil
 		return a.text, a.then
-	case c.verb == "STAT" && strings.HasPrefix(line, " %s"): // a slip of the library
-		return " " + line[len(" %s"):], nil
+	case c.verb == "STAT" && strings.HasPrefix(line, " ") && strings.Contains(line, statMark): // of a file
+		_, ours, _ := strings.Cut(line, statMark)
+		return " " + ours, nil
 	case !final && strings.HasPrefix(line, "Connected to "+statAddr):
 		return "Connected to " + c.localName() + strings.TrimPrefix(line, "Connected to "+statAddr), nil
 	case !final && len(line) > 3 && line[3] == '-' && line[0] >= '4' && line[0] <= '5':

@@ -144,7 +144,7 @@ func (e *errand) check() error {
 func FuzzSession(f *testing.F) {
 	for _, s := range []string{
 		"NOOP", "PASV\r\nLIST\r\nABOR", "RETR ../../secret", "STAT ..", "CWD \x00\r\nPWD", "MLST /", "REST 5\r\nSTOR x",
-		"EPSV\r\nRETR a\r\nNOOP\r\nSTAT\r\nABOR", "\xff\xf4\xff\xf2ABOR", "HASH \"a", "XCRC a 5 1", "XCRC a 0 99999999999", "MFMT 2 a", "\n\n\n", "MD5 a -5",
+		"EPSV\r\nRETR a\r\nNOOP\r\nSTAT\r\nABOR", "\xff\xf4\xff\xf2ABOR", "HASH \"a", "XCRC a 5 1", "HASH a b\r\nXCRC a \" 1 2\r\nMD5 1 2 3", "XCRC a 0 99999999999", "MFMT 2 a", "\n\n\n", "MD5 a -5",
 		"OPTS HASH\r\nOPTS\r\nFEAT", "STAT\r\nSTAT a\r\nSTAT -l", "PASV\r\nRETR a\r\nPASV\r\nSTOR new\r\nEPSV\r\nAPPE new\r\nPASV\r\nSTOU",
 		"PASV\r\nPASV\r\nEPSV\r\nLIST\r\nLIST", "EPSV\r\nMLSD\r\nEPSV\r\nNLST *\r\nEPSV\r\nLIST -la sub", "PASV\r\nSTOR outdir/new\r\nSTOR up/new\r\nSTOR out",
 		"PASV\r\nRETR out\r\nRETR up/secret\r\nEPSV\r\nRETR abs/secret", "MKD up/new\r\nDELE up/secret\r\nRMD up/dir\r\nRNFR up/secret\r\nRNTO mine\r\nRNFR a\r\nRNTO up/a",

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
 )
@@ -82,6 +83,71 @@ func newHash(algo ftpserver.HASHAlgo) hash.Hash {
 		return sha512.New()
 	}
 	return sha256.New()
+}
+
+// doHASH takes a name (draft-bryan-ftpext-hash section 3), which the library would read as the first of a line of words.
+func (c *session) doHASH(verb, param string) string {
+	if word := quoted(param); len(word) <= maxLine {
+		return needsParam(c, verb, word)
+	}
+	return c.answer(tooLong)
+}
+
+const tooLong = "501 The name is too long."
+
+// doSum is HASH in the words of others, with an offset, or two, behind the name. Where the name may end in a number, too, it is
+// the longest of which there is a file.
+func (c *session) doSum(verb, param string) string {
+	names := namesBefore(param)
+	switch {
+	case len(names) < 2:
+		return c.doHASH(verb, param)
+	case len(quoted(param)) > maxLine:
+		return c.answer(tooLong)
+	}
+	return c.inTurn(func() string {
+		name := c.files().firstFile(names)
+		return verb + " " + quoted(name) + param[len(name):]
+	})
+}
+
+// quoted makes a name one word, as in CSV with spaces for commas. What begins with a quote is taken for quoted.
+func quoted(name string) string {
+	if strings.HasPrefix(name, `"`) || !strings.ContainsAny(name, " \"\r") {
+		return name
+	}
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+// namesBefore are what may be the name where up to two numbers may be behind it, the longest first.
+func namesBefore(param string) []string {
+	names := []string{param}
+	for strings.TrimLeft(param, `"`) == param && len(names) < 3 {
+		i := strings.LastIndexByte(param, ' ')
+		if i <= 0 {
+			break
+		}
+		if _, err := strconv.ParseInt(param[i+1:], 10, 64); err != nil {
+			break
+		}
+		param = param[:i]
+		names = append(names, param)
+	}
+	return names
+}
+
+// firstFile returns the first name that is one of a file, or else the last.
+func (f *files) firstFile(names []string) string {
+	last := len(names) - 1
+	for _, name := range names[:last] {
+		if info, err := f.Stat(name); err == nil && info.Mode().IsRegular() {
+			return name
+		}
+	}
+	f.session.mu.Lock()
+	f.session.failure = nil // the library asks again, of the one that is taken
+	f.session.mu.Unlock()
+	return names[last]
 }
 
 // doSIZE answers for TYPE A itself, with how long the file is when it is sent (RFC 3659 section 4).

@@ -1,6 +1,7 @@
 package ftp_test
 
 import (
+	"crypto/sha1"
 	"fmt"
 	"strings"
 	"testing"
@@ -57,9 +58,86 @@ func TestSums(t *testing.T) {
 		{"HASH sub", "55"},
 		{"XCRC fox 5 4", "554"},
 		{"XCRC fox -1", "554"},
-		{"XCRC fox x", "501"},
+		{"XCRC fox x", "550 fox x: no such file"},
+		{"XCRC " + strings.Repeat(`"x`, 1900), "501"},
+		{"XCRC x" + strings.Repeat(`"x`, 1900) + " 1", "501 The name is too long."},
+		{"HASH x" + strings.Repeat(`"x`, 1900), "501 The name is too long."},
 		{"XCRC \"fox", "501"},
 	} {
 		c.do(tt.line, tt.want)
+	}
+}
+
+// TestSumsOfNames says that a name needs no quotes, and where it ends.
+func TestSumsOfNames(t *testing.T) {
+	files := map[string]string{}
+	for _, name := range []string{
+		"with space", `qu"ote`, `two "quoted words"`, "com,ma", " leading", "trailing ", "  ", `a""b`, "tab\t", "semi;colon", "ümläut", "new\nline", "12", "file", "sub/in here",
+		"x 1 y", "c\rr",
+	} {
+		files[name] = fox
+	}
+	files["file 2"] = "file 2"
+	files["file 2 20"] = "file 2 20"
+	files["-1"] = fox
+	files[`"in quotes"`] = fox
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", directory(t, files))
+	c := anonymous(t, srv)
+	sha1Of := func(s string) string { return fmt.Sprintf("%x", sha1.Sum([]byte(s))) }
+	c.do("OPTS HASH SHA-1", "200")
+	for name, content := range files {
+		name = strings.NewReplacer("\n", "\x00", "\r", "\r\x00").Replace(name)
+		word := `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+		lines := map[string]string{"HASH " + word: "", "XSHA1 " + word: "", "XSHA1 " + word + " 1": content[1:]}
+		if name != `"in quotes"` { // needs quotes
+			lines["HASH "+name], lines["XSHA1 "+name] = "", ""
+		}
+		for line, of := range lines {
+			if of == "" {
+				of = content
+			}
+			want := sha1Of(of)
+			if verb, _, _ := strings.Cut(line, " "); verb == "HASH" {
+				want = fmt.Sprintf("SHA-1 0-%d %s %s", len(content), want, strings.ReplaceAll(name, "\r\x00", "\x00"))
+			}
+			if got := c.do(line, "2"); !strings.HasSuffix(got, " "+want) {
+				t.Errorf("%q = %q, want %q at its end", line, got, want)
+			}
+		}
+	}
+	for line, of := range map[string]string{
+		"XSHA1 with space 4":     fox[4:],
+		"XSHA1 with space 4 9":   fox[4:9],
+		`XSHA1 qu"ote 4 9`:       fox[4:9],
+		"XSHA1 trailing  4":      fox[4:],
+		"XSHA1  leading 4":       fox[4:],
+		"XSHA1 12 3":             fox[3:],
+		"XSHA1 -1 3":             fox[3:],
+		"XSHA1 x 1 y 3 4":        fox[3:4],
+		"XSHA1 file 2":           "file 2",    // not file, from 2
+		"XSHA1 file 2 20":        "file 2 20", // nor file 2, from 20
+		"XSHA1 file 2 3":         "e 2",
+		"XSHA1 file 3":           fox[3:],
+		"XSHA1 file 3 20":        fox[3:20],
+		"XSHA1 file 2 20 1":      "ile 2 20",
+		`XSHA1 "file" 2`:         fox[2:],
+		`XSHA1 "file" 2 20`:      fox[2:20],
+		`XSHA1 "file 2" 5`:       "2",
+		"XSHA1 /sub/in here 2 4": fox[2:4],
+		"XSHA1 sub/../file 2":    "file 2",
+	} {
+		if got := c.do(line, "250-"); !strings.HasSuffix(got, "250 "+sha1Of(of)) {
+			t.Errorf("%q = %q, want the sum of %q", line, got, of)
+		}
+	}
+	for line, want := range map[string]string{
+		"XSHA1 no file 2":  "550 no file: no such file",
+		"HASH no file 2":   "550 no file 2: no such file",
+		"XSHA1 sub 2":      "55",
+		"XSHA1 file 5 4":   "554",
+		`XSHA1 "file" 2 x`: "501",
+		`HASH "file`:       "501",
+	} {
+		c.do(line, want)
 	}
 }
