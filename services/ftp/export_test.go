@@ -84,15 +84,21 @@ func PluginWithRoom(most int64) plugins.Plugin {
 }
 
 // PluginWithShelf is the plugin that keeps listings also of directories that have just changed.
-func PluginWithShelf() plugins.Plugin {
+func PluginWithShelf() plugins.Plugin { return WatchedShelf(nil) }
+
+// WatchedShelf is PluginWithShelf that tells what Watched does.
+func WatchedShelf(moved func(upload bool, n int)) plugins.Plugin {
 	p := Plugin()
 	p.New = func() plugins.Maker {
 		o := newOptions()
 		o.settle = -time.Hour
-		return o
+		return watched{o, moved}
 	}
 	return p
 }
+
+// OnShelf is how many bytes of room listings take that are kept, or still being sent.
+func OnShelf(service plugins.Service) int64 { return service.(*server).shelf.room.used.Load() }
 
 // PartName is partName.
 var PartName = partName
