@@ -144,13 +144,9 @@ func (d *dataConn) chunk(upload bool, most int) int {
 	return d.user.account.Chunk(upload, most)
 }
 
-// Read implements net.Conn.
-func (d *dataConn) Read(p []byte) (n int, err error) {
-	if d.err != nil {
-		return 0, d.err
-	}
-	defer d.session.caught(d.transfer, &d.err) // for the next call: the library's conversion of ASCII drops an error that comes with bytes
-	n, err = d.read(p)
+// Read implements net.Conn. Only upload.ReadFrom reads, which catches panics.
+func (d *dataConn) Read(p []byte) (int, error) {
+	n, err := d.read(p)
 	if err == nil {
 		err = d.account(true, int64(n))
 	}
