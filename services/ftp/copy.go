@@ -77,10 +77,13 @@ func (d *dataConn) receive(u *upload) (int64, error) {
 	var n int64
 	if p, pipeErr := newPipe(pipeSize); pipeErr == nil {
 		n, err = d.receiveBy(p, u)
-	} else {
-		n, _, err = d.receiveHere(u, math.MaxInt64)
+		total += n
 	}
-	return total + n, err
+	if err == nil { // there may be more for read(2)
+		n, _, err = d.receiveHere(u, math.MaxInt64)
+		total += n
+	}
+	return total, err
 }
 
 // receiveHere writes what comes to u in large pieces, until the end or there were most bytes.
@@ -107,7 +110,7 @@ func (d *dataConn) receiveHere(u *upload, most int64) (total int64, ended bool, 
 	return total, false, nil
 }
 
-// receiveBy writes the rest of what comes to u, by a pipe that it closes.
+// receiveBy writes what comes to u until the end or an urgent byte, by a pipe that it closes.
 func (d *dataConn) receiveBy(p *pipe, u *upload) (total int64, err error) {
 	defer p.close()
 	for {

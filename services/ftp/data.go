@@ -55,6 +55,7 @@ type dataConn struct {
 // newDataConn takes the connection over. Whether it is encrypted is decided now: PROT may have come after PASV.
 func newDataConn(c *session, tcp *net.TCPConn) *dataConn {
 	c.retain()
+	takeUrgent(tcp)
 	t := c.current()
 	w := &wire{TCPConn: tcp, limits: &c.srv.limits}
 	d := &dataConn{wire: w, session: c, transfer: t, stream: w}

@@ -100,7 +100,7 @@ func TestShorterThanAllocated(t *testing.T) {
 			u := c.current()
 			c.fileOpened(u, tt.offset)
 			u.bytes.Add(tt.arrived)
-			if err := c.interrupted(u); (err == nil) != tt.whole {
+			if err := c.interrupted(u, false); (err == nil) != tt.whole {
 				t.Errorf("interrupted = %v", err)
 			}
 			if c.allocated != 0 {

@@ -28,7 +28,7 @@ func (c *session) doREIN(_, _ string) string {
 	return c.inTurn(func() string {
 		c.logout()
 		c.mu.Lock()
-		c.ascii, c.hash, c.idle = false, defaultHash, c.srv.limits.idle
+		c.ascii, c.hash = false, defaultHash
 		c.unheard = 2
 		c.mu.Unlock()
 		return "TYPE I\r\nOPTS HASH " + defaultHash + "\r\n" + c.answer("220 Ready for a user.")
@@ -40,7 +40,7 @@ func (c *session) logout() {
 	c.mu.Lock()
 	u := c.user
 	c.user, c.name, c.told, c.allocated = nil, "", nil, 0
-	c.active, c.epsvOnly = noAddr, false
+	c.active, c.epsvOnly, c.idle = noAddr, false, c.srv.limits.idle
 	if u != nil {
 		c.stranger = time.Now()
 	}

@@ -24,11 +24,14 @@ func newPipe(size int) (*pipe, error) {
 }
 
 // fill waits for the connection and takes up to most bytes of what has come into the empty pipe. The end of the stream is
-// io.EOF.
+// io.EOF, as is a byte that the peer has sent as urgent: splice(2) does not go past it, but read(2) does.
 func (p *pipe) fill(conn syscall.RawConn, most int) (n int, err error) {
 	var failure error
 	err = conn.Read(func(fd uintptr) bool {
 		n, failure = splice(int(fd), p.in, most)
+		if failure == unix.EAGAIN && isAtMark(int(fd)) {
+			failure = nil
+		}
 		return failure != unix.EAGAIN
 	})
 	switch {
@@ -40,6 +43,12 @@ func (p *pipe) fill(conn syscall.RawConn, most int) (n int, err error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// isAtMark says whether the next byte was sent as urgent (man 7 tcp).
+func isAtMark(fd int) bool {
+	at, err := unix.IoctlGetInt(fd, unix.SIOCATMARK)
+	return err == nil && at != 0
 }
 
 // drain writes up to most bytes of what is in the pipe where the file stands, which must not be opened for appending.

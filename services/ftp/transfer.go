@@ -125,15 +125,22 @@ func (c *session) fileClosed(t *transfer) {
 // connections one after the other, in any order. Every upload waits for it, unless ALLO has said how long it is.
 const doubt = 500 * time.Microsecond
 
+// greatDoubt is the same for an upload that takes the place of a file: on a busy system the end of the commands comes later.
+const greatDoubt = 20 * time.Millisecond
+
 // interrupted says why an upload whose data have ended is not the whole file; nil if nothing speaks against it. In clear, the
 // end of the data is the end of the connection, which comes also when the client dies; but then its commands end, too.
-func (c *session) interrupted(t *transfer) error {
+func (c *session) interrupted(t *transfer, replaces bool) error {
 	if t == nil {
 		return nil
 	}
 	gone, n := false, t.bytes.Load()
 	if said := t.least > 0 && n >= t.least; !t.secure && !said {
-		gone = hungUp(c.raw, doubt)
+		wait := doubt
+		if replaces {
+			wait = greatDoubt
+		}
+		gone = hungUp(c.raw, wait)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

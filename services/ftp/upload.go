@@ -103,7 +103,7 @@ func (u *upload) Close() (err error) {
 	defer u.session.fileClosed(u.transfer)
 	defer u.session.srv.shelf.forget()
 	if u.err == nil {
-		u.err = u.session.interrupted(u.transfer)
+		u.err = u.session.interrupted(u.transfer, u.existed)
 	}
 	err = u.files.surely(u.close)
 	if u.err == nil && err != nil {

@@ -144,6 +144,7 @@ func (s *server) settle(u *user) error {
 		return fmt.Errorf("%w: %q: %w", errNoRoot, dir, bare(err))
 	}
 	u.root, u.path = shared.root, shared.path
+	u.account.Found(shared.path)
 	u.leave = func() {
 		s.roots.release(shared)
 		u.account.Close()

@@ -13,6 +13,8 @@ type wire struct {
 	*net.TCPConn
 	limits *limits
 	moved  int64
+	taken  int64         // of what was sent, at the last look
+	since  time.Time     // when it was less, or the write began
 	took   time.Duration // in calls that wait for the peer; sendfile's wait for the disk, too
 	eof    bool          // the peer has sent its FIN
 	fixed  bool          // the deadline is another's
@@ -22,17 +24,45 @@ type wire struct {
 
 func (w *wire) deadline() time.Time { return time.Now().Add(time.Duration(w.limits.stall)) }
 
-// progress judges what a call that began then has moved. again says that the deadline has passed and that it moved something.
-func (w *wire) progress(began time.Time, n int64, err error) (again bool, _ error) {
+// looks is how often a write that waits looks whether the client takes anything, until it is given up.
+const looks = 4
+
+// lookAt is when a write looks.
+func (w *wire) lookAt() time.Time { return time.Now().Add(time.Duration(w.limits.stall) / looks) }
+
+// count adds what a call that began then has moved, and says whether that is enough.
+func (w *wire) count(began time.Time, n int64, err error) error {
 	w.moved += n
 	w.took += time.Since(began)
 	if w.isSlow() && (n > 0 || errors.Is(err, os.ErrDeadlineExceeded)) {
-		return false, errSlow
+		return errSlow
 	}
+	return err
+}
+
+// received judges a call that has read.
+func (w *wire) received(began time.Time, n int64, err error) error {
+	err = w.count(began, n, err)
 	switch {
 	case !errors.Is(err, os.ErrDeadlineExceeded) || w.fixed:
-		return false, err
+		return err
 	case n > 0:
+		return nil
+	}
+	return errStalled
+}
+
+// sent judges a call that has written. again says that its deadline has passed, and the client has taken something of late: it
+// has not what is still in the system's hands, which takes some more from time to time.
+func (w *wire) sent(began time.Time, n int64, err error) (again bool, _ error) {
+	err = w.count(began, n, err)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || w.fixed {
+		return false, err
+	}
+	if taken := w.moved - w.untaken(); taken > w.taken {
+		w.taken, w.since = taken, time.Now()
+	}
+	if time.Since(w.since) < time.Duration(w.limits.stall) {
 		return true, nil
 	}
 	return false, errStalled
@@ -53,8 +83,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	began := time.Now()
 	n, err := w.TCPConn.Read(p)
 	w.eof = err == io.EOF
-	_, err = w.progress(began, int64(n), err)
-	return n, err
+	return n, w.received(began, int64(n), err)
 }
 
 // Write implements net.Conn.
@@ -64,14 +93,15 @@ func (w *wire) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	total := 0
+	w.since = time.Now()
 	for {
 		if !w.fixed {
-			_ = w.TCPConn.SetWriteDeadline(w.deadline())
+			_ = w.TCPConn.SetWriteDeadline(w.lookAt())
 		}
 		began := time.Now()
 		n, err := w.TCPConn.Write(p[total:])
 		total += n
-		again, err := w.progress(began, int64(n), err)
+		again, err := w.sent(began, int64(n), err)
 		if !again {
 			return total, err
 		}
@@ -87,9 +117,7 @@ func (w *wire) fill(p *pipe, most int) (int, error) {
 	_ = w.TCPConn.SetReadDeadline(w.deadline())
 	began := time.Now()
 	n, err := p.fill(raw, most)
-	w.eof = err == io.EOF
-	_, err = w.progress(began, int64(n), err)
-	return n, err
+	return n, w.received(began, int64(n), err)
 }
 
 // together lets what fn writes go to the system in one call.
@@ -107,13 +135,14 @@ func (w *wire) together(fn func() error) error {
 // sendFile sends from a file without a way through this process, where the system can.
 func (w *wire) sendFile(part *io.LimitedReader) (int64, error) {
 	var total int64
+	w.since = time.Now()
 	for {
-		_ = w.TCPConn.SetWriteDeadline(w.deadline())
+		_ = w.TCPConn.SetWriteDeadline(w.lookAt())
 		before, began := part.N, time.Now()
 		n, err := w.TCPConn.ReadFrom(part)
 		part.N = before - n
 		total += n
-		again, err := w.progress(began, n, err)
+		again, err := w.sent(began, n, err)
 		if !again {
 			return total, err
 		}

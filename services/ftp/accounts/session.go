@@ -19,6 +19,17 @@ type Session struct {
 // Root is the directory that the user sees as "/", as it was at the login. Empty if nobody said one.
 func (s *Session) Root() string { return s.root }
 
+// Found says where Root is, links resolved. Who comes to one directory by several names shares its figures, and a name that
+// leads elsewhere by now has those of that. It is called before all methods but Root and Close, or not at all.
+func (s *Session) Found(path string) {
+	if path == s.root {
+		return
+	}
+	before := s.usage
+	s.usage = s.book.usage.open(path)
+	s.book.usage.close(before)
+}
+
 // Close ends the session, so that another can begin. Uploads that still run are closed first. More calls do nothing.
 func (s *Session) Close() {
 	s.close.Do(func() {
