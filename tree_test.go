@@ -32,8 +32,8 @@ var imports = []struct {
 
 	// The vocabulary, and the contract that every plugin passes on real sockets.
 	{"plugins", nil, nil},
-	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd", "internal/secrets", "internal/terms"}, nil},
-	{"internal/terms", []string{"plugins", "internal/certs", "internal/endpoint"}, nil},
+	{"plugins/plugintest", []string{"plugins", "internal/certs", "internal/endpoint", "internal/secrets", "internal/terms"}, nil},
+	{"internal/terms", []string{"plugins", "internal/certs", "internal/endpoint", "internal/htpasswd", "internal/secrets"}, nil},
 
 	// A service knows the vocabulary and its own parts. Two of them send and take files and limit
 	// clients, with leaves in common.
@@ -45,7 +45,9 @@ var imports = []struct {
 	{"services/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 	{"services/*/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 
-	// Leaves know nobody; what an endpoint was meant to be is guessed like a command, and a password file may be none.
+	// Leaves know nobody; what an endpoint was meant to be is guessed like a command, a password file may be none, and what lies
+	// within a directory is said in one place.
+	{"internal/certs", []string{"internal/secrets"}, nil},
 	{"internal/htpasswd", []string{"internal/regular"}, nil},
 	{"internal/endpoint", []string{"internal/suggest"}, []string{"internal/certs"}},
 	{"daemon", nil, nil},

@@ -1,15 +1,12 @@
 package cmd
 
 import (
-	"cmp"
 	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gtwistd/gtwistd/internal/secrets"
-	"github.com/gtwistd/gtwistd/internal/terms"
-	"github.com/gtwistd/gtwistd/plugins"
 )
 
 // private is the Private function of all environments.
@@ -54,16 +51,4 @@ func (r *runner) forms(path string) iter.Seq[string] {
 			yield(filepath.Join("/", strings.TrimPrefix(path, r.jail)))
 		}
 	}
-}
-
-// tls is the TLS function of all environments. Keys are known by their identity, too.
-func (r *runner) tls(o plugins.TLSOptions) (*plugins.TLS, error) {
-	for _, pair := range o.Certificates {
-		key := cmp.Or(pair.Key, pair.Cert)
-		if !filepath.IsAbs(key) {
-			key = filepath.Join(r.startDir, key)
-		}
-		r.secrets.Add(key)
-	}
-	return terms.TLS(r.certs, o)
 }

@@ -59,7 +59,9 @@ func (r *runner) environmentFor(name string) *plugins.Env {
 			c, err := r.endpoints.ListenPacket(ctx, name, spec)
 			return c, terms.Usage(err)
 		},
-		TLS: func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return r.tls(o) },
+		TLS: func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) {
+			return terms.TLS(r.certs, &r.secrets, r.startDir, o)
+		},
 		ListenTLS: func(ctx context.Context, spec string, c *tls.Config) (net.Listener, error) {
 			l, err := r.endpoints.ListenTLS(ctx, name, spec, c)
 			return l, terms.Usage(err)

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"runtime"
 
-	"github.com/gtwistd/gtwistd/internal/htpasswd"
 	"github.com/gtwistd/gtwistd/internal/pool"
-	"github.com/gtwistd/gtwistd/internal/secrets"
+	"github.com/gtwistd/gtwistd/internal/terms"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -25,35 +23,21 @@ func newHashing() *pool.Pool {
 
 // users is the Users function of all environments.
 func (r *runner) users(path string) (plugins.Users, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
+	users, err := terms.Users(&r.secrets, path, servicePool{r.hashing}.Do)
+	if err != nil || r.opts.chroot == "" {
+		return users, err
 	}
-	file, err := htpasswd.Open(path, servicePool{r.hashing}.Do)
-	if err != nil {
-		return nil, err
-	}
-	r.secrets.Add(path)
-	return &userFile{File: file, path: path, secrets: &r.secrets, chrooted: r.opts.chroot != ""}, nil
+	return jailed{users}, nil
 }
 
-// userFile is a password file that nobody hands out.
-type userFile struct {
-	*htpasswd.File
-	path     string
-	secrets  *secrets.List
-	chrooted bool
-}
+// jailed are users whose file is read anew after --chroot.
+type jailed struct{ plugins.Users }
 
-// Reload also follows a link that leads elsewhere now.
-func (u *userFile) Reload(ctx context.Context) error {
-	err := u.File.Reload(ctx)
-	switch {
-	case u.chrooted && errors.Is(err, fs.ErrNotExist):
+// Reload implements plugins.Users.
+func (j jailed) Reload(ctx context.Context) error {
+	err := j.Users.Reload(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w (after --chroot it must exist inside, too)", err)
-	case err != nil:
-		return err
 	}
-	u.secrets.Add(u.path)
-	return nil
+	return err
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrFull is returned by Pool.Do when its queue is full. A service answers it with "try again later" (HTTP 503, FTP 421).
+// ErrFull is returned by Pool.Do when its queue is full. A service answers it with "try again later" (HTTP 503, FTP 450, and 421
+// at the login).
 var ErrFull = errors.New("worker pool is full")
 
 // UsageError says that the command line is wrong; the program prints it and exits with code 2.

@@ -58,7 +58,7 @@ type Service interface {
 }
 
 // Reloader is an optional ability of a Service: Reload reads certificates, password files or symlinked roots anew while
-// Serve runs. An error leaves everything as it was.
+// Serve runs. What is wrong stays as it was, and the error names it; the rest is new.
 type Reloader interface {
 	Reload(ctx context.Context) error
 }

@@ -22,6 +22,8 @@ import (
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+
+	"github.com/gtwistd/gtwistd/internal/secrets"
 )
 
 // authority is an account with an ACME authority. All that is asked of it goes through one acmeManager, so that the
@@ -46,7 +48,7 @@ func (m *Manager) authority(c Config) (*acmeManager, error) {
 	if id.directory == "" {
 		id.directory = autocert.DefaultACMEDirectory
 	}
-	if root := m.opts.Chroot; root != "" && !within(root, m.state.file("")) {
+	if root := m.opts.Chroot; root != "" && !secrets.Within(root, m.state.file("")) {
 		return nil, &Error{
 			Usage: true,
 			text:  fmt.Sprintf("--acme: certificates cannot be kept in %q, which is outside of --chroot %q", m.opts.StateDir, root),

@@ -30,13 +30,14 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/secrets"
 )
 
 // Options are what a Manager needs of the process. The zero value resolves paths in the current directory, has no state
@@ -263,7 +264,7 @@ func (m *Manager) Owns(path string) bool {
 }
 
 func (m *Manager) owns(path string) bool {
-	return (*m.private.Load())[path] || m.state.real != "" && within(m.state.real, path)
+	return (*m.private.Load())[path] || m.state.real != "" && secrets.Within(m.state.real, path)
 }
 
 // Below returns a path that Owns reports, or would if it were there, at dir or below it; "" means that there is none. dir is
@@ -278,11 +279,11 @@ func (m *Manager) Below(dir string) string {
 
 func (m *Manager) below(dir string) string {
 	for key := range *m.private.Load() {
-		if within(dir, key) {
+		if secrets.Within(dir, key) {
 			return key
 		}
 	}
-	if real := m.state.real; real != "" && (within(dir, real) || within(real, dir)) {
+	if real := m.state.real; real != "" && (secrets.Within(dir, real) || secrets.Within(real, dir)) {
 		return real
 	}
 	return ""
@@ -301,16 +302,10 @@ func (m *Manager) path(name string) string {
 
 // reach is where the process finds an absolute path now that its root may be another.
 func (m *Manager) reach(path string) string {
-	if !m.rooted() || !within(m.opts.Chroot, path) {
+	if !m.rooted() || !secrets.Within(m.opts.Chroot, path) {
 		return path
 	}
 	return filepath.Join("/", strings.TrimPrefix(path, m.opts.Chroot))
-}
-
-// within reports whether a path is that of dir or below it. Both are clean.
-func within(dir, path string) bool {
-	rest, ok := strings.CutPrefix(path, dir)
-	return ok && (rest == "" || os.IsPathSeparator(rest[0]) || os.IsPathSeparator(dir[len(dir)-1]))
 }
 
 // realPath resolves the symbolic links of a path of which the end may not be there yet.

@@ -32,6 +32,17 @@ func Name(file string) string {
 	return prefix + file + suffix
 }
 
+// Core returns what stands between the beginning and the end that all parts have in common: the name that Name was given, unless
+// it was too long. ok is false if it is no name that Name returns.
+func Core(name string) (core string, ok bool) {
+	core, begins := strings.CutPrefix(name, prefix)
+	core, ends := strings.CutSuffix(core, suffix)
+	if !begins || !ends {
+		return "", false
+	}
+	return core, true
+}
+
 // Is says whether a name is that of a part, which is never shown. Some file systems do not tell cases apart.
 func Is(name string) bool {
 	return len(name) >= len(prefix)+len(suffix) &&

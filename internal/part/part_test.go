@@ -14,6 +14,9 @@ func TestName(t *testing.T) {
 	long := strings.Repeat("n", 255)
 	for _, name := range []string{"", "a.txt", "ä", strings.Repeat("n", 241), strings.Repeat("n", 242), long} {
 		got := part.Name(name)
+		if core, ok := part.Core(got); !ok || len(name) < 242 && core != name {
+			t.Errorf("Core(%q) = %q, %v, want %q", got, core, ok, name)
+		}
 		if !part.Is(got) || !part.Is(strings.ToUpper(got)) || len(got) > 255 {
 			t.Errorf("Name(%q) = %q, want the name of a part, of at most 255 bytes", name, got)
 		}
@@ -24,6 +27,9 @@ func TestName(t *testing.T) {
 	for _, name := range []string{"", ".part", ".gtwistd-", ".gtwistd-.par", ".gtwistd.part", "a.gtwistd-b.part"} {
 		if part.Is(name) {
 			t.Errorf("Is(%q) = true, want false", name)
+		}
+		if core, ok := part.Core(name); ok || core != "" {
+			t.Errorf("Core(%q) = %q, %v, want none", name, core, ok)
 		}
 	}
 }

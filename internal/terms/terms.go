@@ -3,20 +3,29 @@
 package terms
 
 import (
+	"cmp"
 	"errors"
+	"path/filepath"
 
 	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
+	"github.com/gtwistd/gtwistd/internal/secrets"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
-// TLS is the TLS function of an environment whose certificates m manages.
-func TLS(m *certs.Manager, o plugins.TLSOptions) (*plugins.TLS, error) {
+// TLS is the TLS function of an environment whose certificates m manages. Their keys, of which relative names begin at dir,
+// become secrets.
+func TLS(m *certs.Manager, list *secrets.List, dir string, o plugins.TLSOptions) (*plugins.TLS, error) {
 	c := certs.Config{
 		ClientCA: o.ClientCA, ACME: o.ACME, Email: o.ACMEEmail, Directory: o.ACMEDirectory, NextProtos: o.NextProtos,
 	}
 	for _, p := range o.Certificates {
 		c.Pairs = append(c.Pairs, certs.Pair{Cert: p.Cert, Key: p.Key})
+		key := cmp.Or(p.Key, p.Cert)
+		if !filepath.IsAbs(key) {
+			key = filepath.Join(dir, key)
+		}
+		list.Add(key)
 	}
 	t, err := m.TLS(c)
 	if err != nil {

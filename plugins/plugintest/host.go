@@ -16,7 +16,6 @@ import (
 
 	"github.com/gtwistd/gtwistd/internal/certs"
 	"github.com/gtwistd/gtwistd/internal/endpoint"
-	"github.com/gtwistd/gtwistd/internal/htpasswd"
 	"github.com/gtwistd/gtwistd/internal/secrets"
 	"github.com/gtwistd/gtwistd/internal/terms"
 	"github.com/gtwistd/gtwistd/plugins"
@@ -56,7 +55,7 @@ func NewHost(t testing.TB, name string) *Host {
 		Pool:         pool{},
 		Listen:       h.listen,
 		ListenPacket: h.listenPacket,
-		TLS:          func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) { return terms.TLS(h.certs, o) },
+		TLS:          h.tls,
 		ListenTLS:    h.listenTLS,
 		AccessLog:    h.accessLog,
 		Private:      func(path string) bool { return h.certs.Owns(path) || h.secrets.Has(path) },
@@ -117,12 +116,15 @@ func (h *Host) accessLog(path string) (io.WriteCloser, error) {
 // users hashes in the pool of the environment as it is then, so that a test can replace it with one that is full.
 func (h *Host) users(path string) (plugins.Users, error) {
 	do := func(ctx context.Context, fn func() error) error { return h.Env.Pool.Do(ctx, fn) }
-	users, err := htpasswd.Open(path, do)
+	return terms.Users(&h.secrets, path, do)
+}
+
+func (h *Host) tls(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) {
+	here, err := os.Getwd()
 	if err != nil {
-		return nil, err // not a Users that is a nil *File
+		return nil, err
 	}
-	h.secrets.Add(path)
-	return users, nil
+	return terms.TLS(h.certs, &h.secrets, here, o)
 }
 
 // records ends each record with a newline.

@@ -70,25 +70,6 @@ func TestNoLogin(t *testing.T) {
 	c.gone()
 }
 
-// TestLongTransfer takes longer than a session may be idle, and has a NOOP in it: with the library alone, nothing would be
-// answered any more.
-func TestLongTransfer(t *testing.T) {
-	dir := t.TempDir()
-	sparse(t, dir, "large")
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--idle-timeout", "300ms")
-	c := anonymous(t, srv)
-	data := c.pasv()
-	c.send("RETR large\r\nNOOP")
-	c.want("150")
-	idle := anonymous(t, srv) // is idle from later on, and for too long
-	idle.want("421 No command for 300ms.")
-	if n, err := io.Copy(io.Discard, data); n != large || err != nil {
-		t.Errorf("RETR = %d bytes, %v", n, err)
-	}
-	c.want("226")
-	c.want("200 OK")
-}
-
 // TestStalled says that a transfer that nobody takes or sends ends, and the session goes on.
 func TestStalled(t *testing.T) {
 	dir := t.TempDir()

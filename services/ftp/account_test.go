@@ -2,6 +2,8 @@ package ftp_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,28 +54,45 @@ func TestQuota(t *testing.T) {
 	c.put("STOR rest", x(40))
 }
 
-// TestUploadBandwidth says that an upload moves no more at once than its user's bandwidth allows. At a byte a second the first
-// piece is paid for after minutes, unless a reload takes the limit away.
-func TestUploadBandwidth(t *testing.T) {
+// TestBandwidth says that a transfer moves no more at once than its user's bandwidth allows, and that a limit that a reload
+// removes is gone in a transfer that has begun. At a byte a second the first piece is paid for after minutes.
+func TestBandwidth(t *testing.T) {
 	const piece, all = 512, 100 << 10
-	file := filepath.Join(t.TempDir(), "users.toml")
-	write(t, file, "[anonymous]\nupload-bandwidth = 1\n")
-	pieces := make(chan int, all)
-	srv := plugintest.Start(t, ftp.Watched(func(_ bool, n int) { pieces <- n }), "--listen", anyPort, "--root", t.TempDir(), "--writable", "--users", file)
-	c := anonymous(t, srv)
-	data := begin(t, c, "STOR f", strings.Repeat("x", all))
-	if n := <-pieces; n != piece {
-		t.Errorf("%d bytes were received at once, want %d", n, piece)
+	content := strings.Repeat("x", all)
+	for _, upload := range []bool{true, false} {
+		t.Run(fmt.Sprint("upload ", upload), func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "users.toml")
+			write(t, file, "[anonymous]\nupload-bandwidth = 1\ndownload-bandwidth = 1\n")
+			pieces := make(chan int, all)
+			srv := plugintest.Start(t, ftp.Watched(func(_ bool, n int) { pieces <- n }), "--listen", anyPort,
+				"--root", directory(t, map[string]string{"a": content}), "--writable", "--users", file)
+			c := anonymous(t, srv)
+			var data *net.TCPConn
+			if upload {
+				data = begin(t, c, "STOR f", content)
+			} else {
+				data = begin(t, c, "RETR a", "")
+			}
+			if n := <-pieces; n != piece {
+				t.Errorf("%d bytes were moved at once, want %d", n, piece)
+			}
+			c.do("STAT", "211") // the transfer goes on
+			if n := len(pieces); n > 0 {
+				t.Errorf("%d pieces more were moved", n)
+			}
+			write(t, file, "")
+			if err := srv.Service.(plugins.Reloader).Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if upload {
+				_ = data.Close()
+			} else if got, err := io.ReadAll(data); string(got) != content || err != nil {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+			c.want("226")
+			if upload {
+				c.do("SIZE f", fmt.Sprint("213 ", all))
+			}
+		})
 	}
-	c.do("STAT", "211") // the transfer goes on
-	if n := len(pieces); n > 0 {
-		t.Errorf("%d pieces more were received", n)
-	}
-	write(t, file, "")
-	if err := srv.Service.(plugins.Reloader).Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	_ = data.Close()
-	c.want("226")
-	c.do("SIZE f", fmt.Sprint("213 ", all))
 }

@@ -204,11 +204,10 @@ func (f *files) Chmod(name string, mode fs.FileMode) error {
 
 // Chtimes implements afero.Fs, for MFMT and SITE UTIME.
 func (f *files) Chtimes(name string, atime, mtime time.Time) error {
-	defer f.session.srv.shelf.forget()
-	return f.do(name, f.user.account.MaySetTime(name), func(rel string) error {
+	return f.changed("time changed", name, f.do(name, f.user.account.MaySetTime(name), func(rel string) error {
 		if _, err := f.stat(rel); err != nil {
 			return err
 		}
 		return f.user.root.Chtimes(rel, atime, mtime)
-	})
+	}), "modified", mtime.UTC())
 }

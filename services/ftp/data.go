@@ -39,8 +39,8 @@ var (
 type dataConn struct {
 	wire     *wire
 	session  *session
-	transfer *transfer // nil if the client has connected before it said what for
-	user     *user     // nil if nobody has logged in
+	transfer *transfer // nil only if the session ended meanwhile
+	user     *user     // nil likewise
 	stream   net.Conn  // wire, or TLS on it
 	secure   *tls.Conn // stream if it is TLS
 	started  bool

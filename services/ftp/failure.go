@@ -16,6 +16,7 @@ import (
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
 
+	"github.com/gtwistd/gtwistd/internal/part"
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
@@ -138,6 +139,7 @@ var reasons = []struct {
 	{552, accounts.ErrTooLarge.Error(), []error{accounts.ErrTooLarge}},
 	{552, "quota exceeded", []error{ftpserver.ErrStorageExceeded, accounts.ErrQuota}},
 	{452, "no room left", []error{syscall.ENOSPC, syscall.EDQUOT}},
+	{450, part.ErrLocked.Error(), []error{part.ErrLocked}},
 	{450, "busy, try again later", []error{plugins.ErrFull}},
 	{550, "the file system is read-only", []error{syscall.EROFS}},
 	{550, "the directory is not empty", []error{syscall.ENOTEMPTY}},

@@ -11,6 +11,8 @@ import (
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
 	"github.com/spf13/afero"
+
+	"github.com/gtwistd/gtwistd/internal/part"
 )
 
 // files is what a user sees of the disk. The paths of the library are absolute, with "/" for the user's root. What is not a
@@ -99,7 +101,7 @@ func (f *files) local(name string) (string, error) {
 		return "", errName
 	}
 	for element := range strings.SplitSeq(rel, "/") {
-		if isPart(element) {
+		if part.Is(element) {
 			return "", notExist(rel)
 		}
 	}

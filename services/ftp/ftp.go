@@ -1,14 +1,23 @@
 // Package ftp is the plugin that serves files over FTP and FTPS (RFC 959, 2228, 2389, 2428, 3659, 4217), on
 // github.com/fclairamb/ftpserverlib. The library reads commands and moves bytes; everything around it is here:
 //
-//	server.go     listeners, limits, stop
-//	session.go    one client: the connection that the library sees, line by line
-//	commands.go   what becomes of a command before the library has it
-//	replies.go    what becomes of an answer before the client has it
-//	data.go       data connections, passive and active, in clear and under TLS
-//	files.go      the user's files, below an os.Root
-//	upload.go     uploads, which appear when they are complete
+//	server.go     the service: start, stop, what it warns of; report.go: reload and status
+//	admit.go      who gets a session, and who is told to come later
+//	session.go    one client: the connection that the library sees; input.go: what it reads there, line by line
+//	library.go    the listener, users and settings that the library sees
+//	commands.go   what becomes of a command before the library has it; those that the session answers itself are in address.go,
+//	              parameters.go, security.go, features.go, sums.go and site.go
+//	replies.go    what becomes of an answer before the client has it; failure.go: the words for what went wrong
+//	farewell.go   the last answer of a session that is broken off
+//	listener.go   data connections on their way, passive and active; passive.go: their ports
+//	data.go       data connections, in clear and under TLS; wire.go: their deadlines; copy.go: from and to files
+//	transfer.go   what one moves, from the command to its last answer
+//	files.go      the user's files, below an os.Root; roots.go: those that are open
+//	changes.go    what clients do to files besides uploads
+//	private.go    the program's own files, which are not there
+//	upload.go     uploads, which appear when they are complete: upload_begin.go, upload_end.go
 //	parts.go      what they are until then, and what becomes of those that are broken off
+//	listing.go    listings; folder.go: the directories on the disk; shelf.go: large ones, kept for a moment
 //	users.go      who logs in, and what the files above know of them; package accounts knows the rest
 //	record.go     the records of logins and transfers
 //

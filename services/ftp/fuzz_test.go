@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gtwistd/gtwistd/internal/part"
 )
 
 // FuzzLocal says that no path of a client leads out of the root or to an unfinished upload.
@@ -23,7 +25,7 @@ func FuzzLocal(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !filepath.IsLocal(rel) || strings.Contains("/"+rel+"/", "/../") || isPart(path.Base(rel)) {
+		if !filepath.IsLocal(rel) || strings.Contains("/"+rel+"/", "/../") || part.Is(path.Base(rel)) {
 			t.Errorf("local(%q) = %q", name, rel)
 		}
 	})
@@ -34,16 +36,17 @@ func FuzzPartName(f *testing.F) {
 	f.Add("", "a", "alice", "a")
 	f.Add("alice", strings.Repeat("L", 250), "alice", "d3ad")
 	f.Add("a", "b-c", "a-b", "c")
+	const maxName = 255
 	f.Fuzz(func(t *testing.T, user, name, user2, name2 string) {
 		if len(name) > maxName || len(name2) > maxName || strings.Contains(name+name2, "\x00") {
 			t.Skip("no file has that name")
 		}
-		part := partName(user, name)
-		if !isPart(part) || isRandom(part) || len(part) > maxName {
-			t.Errorf("partName(%q, %q) = %q", user, name, part)
+		got := partName(user, name)
+		if !part.Is(got) || isRandom(got) || len(got) > maxName {
+			t.Errorf("partName(%q, %q) = %q", user, name, got)
 		}
-		if same := user == user2 && name == name2; same != (part == partName(user2, name2)) {
-			t.Errorf("partName(%q, %q) = %q, as of %q, %q", user, name, part, user2, name2)
+		if same := user == user2 && name == name2; same != (got == partName(user2, name2)) {
+			t.Errorf("partName(%q, %q) = %q, as of %q, %q", user, name, got, user2, name2)
 		}
 	})
 }

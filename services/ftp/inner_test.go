@@ -1,53 +1,17 @@
 package ftp
 
 import (
-	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 )
-
-// TestPublicNameIsOldMeanwhile says that nobody waits for the name of a public address.
-func TestPublicNameIsOldMeanwhile(t *testing.T) {
-	old, client := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("127.0.0.1")
-	for host, want := range map[string]netip.Addr{"localhost": client, "no-such-host.invalid": old} {
-		t.Run(host, func(t *testing.T) {
-			l := publicIPs{stale: make(chan *publicIP)}
-			if err := l.Set(host); err != nil {
-				t.Fatal(err)
-			}
-			l.rules[0].known = old // for long
-			if got := l.find(client); got != old {
-				t.Errorf("find = %v while nobody looks up, want %v", got, old)
-			}
-			var log strings.Builder
-			ctx, stop := context.WithCancel(t.Context())
-			var running sync.WaitGroup
-			running.Go(func() { l.run(ctx, slog.New(slog.NewTextHandler(&log, nil))) })
-			for fresh := false; !fresh; _, fresh = l.rules[0].current(time.Now()) {
-				l.find(client)
-				time.Sleep(time.Millisecond)
-			}
-			stop()
-			running.Wait()
-			if got := l.find(client); got != want {
-				t.Errorf("find = %v, want %v", got, want)
-			}
-			if warned := strings.Contains(log.String(), "host="+host); warned != (want == old) {
-				t.Errorf("the log has %q", log.String())
-			}
-		})
-	}
-}
 
 // TestLibraryEndsEarly says that a client that the library does not take keeps nobody from the end.
 func TestLibraryEndsEarly(t *testing.T) {

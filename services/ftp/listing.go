@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/part"
 )
 
 // A listing that the library would make costs it more than the directory costs the disk. So it gets an empty one, whose
@@ -193,7 +195,7 @@ func (r *shared) give(n int64) { r.used.Add(-n) }
 func (l *listing) wanted(items []item) int {
 	n := 0
 	for _, it := range items {
-		if isPart(it.name) {
+		if part.Is(it.name) {
 			if len(l.parts) < maxSweep {
 				l.parts = append(l.parts, it.name)
 			}

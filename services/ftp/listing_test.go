@@ -133,29 +133,40 @@ func TestListedTimes(t *testing.T) {
 }
 
 // TestListingFollows says that whatever clients change is in the next listing, also of a directory so large that listings are
-// kept for a moment.
+// kept for a moment. It goes through all that clients can change.
 func TestListingFollows(t *testing.T) {
+	for _, way := range []string{"atomic", "direct"} {
+		t.Run(way, func(t *testing.T) { listingFollows(t, way) })
+	}
+}
+
+func listingFollows(t *testing.T, upload string) {
 	dir := t.TempDir()
 	crowd(t, dir, 1500, "")
-	if err := os.WriteFile(filepath.Join(dir, "grows"), []byte("1"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	srv := plugintest.Start(t, ftp.PluginWithShelf(), "--listen", anyPort, "--root", dir, "--writable")
+	srv := plugintest.Start(t, ftp.PluginWithShelf(), "--listen", anyPort, "--root", dir, "--writable", "--upload", upload)
 	c, other := anonymous(t, srv), anonymous(t, srv)
-	for _, step := range []struct {
+	type step struct {
 		do         func()
-		line, fact string // "" is not there any more
-		gone       string
-	}{
+		line, fact string // what is said of new
+		gone       string // is not there any more
+	}
+	steps := []step{
 		{do: func() { c.put("STOR new", "12") }, line: "           2 ", fact: "Size=2;", gone: " nothing\r\n"},
 		{do: func() { c.put("APPE new", "345") }, line: "           5 ", fact: "Size=5;"},
 		{do: func() { c.put("STOR new", "7") }, line: "           1 ", fact: "Size=1;"},
+		{do: func() { c.do("REST 1", "350"); c.put("STOR new", "89") }, line: "           3 ", fact: "Size=3;"},
 		{do: func() { c.do("MFMT 20010203040506 new", "213") }, line: "Feb  3  2001 ", fact: "Modify=20010203040506;"},
-		{do: func() { c.do("DELE f000007", "250") }, line: " ", gone: " f000007\r\n"},
-		{do: func() { c.do("RNFR f000008", "350"); c.do("RNTO moved", "250") }, line: " ", gone: " f000008\r\n"},
-		{do: func() { c.do("MKD d", "257") }, line: " "},
-		{do: func() { c.do("RMD d", "250") }, line: " ", gone: " d\r\n"},
-	} {
+		{do: func() { c.do("SITE UTIME 20020103040506 new", "200") }, line: "Jan  3  2002 ", fact: "Modify=20020103040506;"},
+		{do: func() { c.do("SITE CHMOD 640 new", "200") }, line: "-rw-r----- "},
+		{do: func() { c.do("DELE f000007", "250") }, gone: " f000007\r\n"},
+		{do: func() { c.do("RNFR f000008", "350"); c.do("RNTO moved", "250") }, gone: " f000008\r\n"},
+		{do: func() { c.do("MKD d", "257") }},
+		{do: func() { c.do("RMD d", "250") }, gone: " d\r\n"},
+	}
+	if upload == "atomic" {
+		steps = append(steps, step{do: func() { breakOff(t, c, dir, "STOR half", "123") }}, step{do: func() { c.do("DELE half", "250") }, gone: " half\r\n"})
+	}
+	for _, step := range steps {
 		for range 2 { // the second may come from the shelf
 			_, _ = other.get("LIST"), other.get("MLSD")
 		}

@@ -16,6 +16,7 @@ import (
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
 
+	"github.com/gtwistd/gtwistd/internal/part"
 	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
@@ -74,8 +75,8 @@ func TestUsedWithinCalls(t *testing.T) {
 			env.Pool = pool
 			f := filesOf(t, newServer(env, newOptions()))
 			old := time.Now().Add(-30 * 24 * time.Hour)
-			part := filepath.Join(f.user.path, partPrefix+"old"+partSuffix)
-			if err := errors.Join(os.WriteFile(part, []byte("x"), 0o600), os.Chtimes(part, old, old)); err != nil {
+			left := filepath.Join(f.user.path, part.Name("old"))
+			if err := errors.Join(os.WriteFile(left, []byte("x"), 0o600), os.Chtimes(left, old, old)); err != nil {
 				t.Fatal(err)
 			}
 			c := f.session
@@ -138,7 +139,7 @@ func TestCameMeanwhile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(f.user.path, "f"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u := &upload{files: f, session: f.session, rel: "f"}
+	u := &upload{files: f, rel: "f"}
 	if err := u.openInPlace(true, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestCameMeanwhile(t *testing.T) {
 func TestLockless(t *testing.T) {
 	for err, want := range map[error]bool{
 		nil:                    false,
-		errLocked:              false,
+		part.ErrLocked:         false,
 		syscall.EIO:            false,
 		errors.ErrUnsupported:  true,
 		syscall.ENOLCK:         true,

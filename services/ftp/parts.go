@@ -9,44 +9,28 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/part"
+	"github.com/gtwistd/gtwistd/internal/regular"
 )
 
-const (
-	// An unfinished upload has such a name beside its own; the web service hides it, too.
-	partPrefix, partSuffix = ".gtwistd-", ".part"
-
-	// maxName is what most file systems allow, in bytes.
-	maxName = 255
-
-	// partMaxAge is how long an unfinished upload can be taken up again.
-	partMaxAge = 7 * 24 * time.Hour
-)
+const nonblock = regular.Nonblock
 
 // partName is how the part of a user's file is called; the user "" is anonymous. Nobody finds the part of another user, and no
 // name is that of another file: what a long name becomes has no "-" where all others have one.
 func partName(user, name string) string {
 	sum := sha256.Sum256([]byte("gtwistd part\x00" + user + "\x00" + name)) // no name of a file has a NUL
-	short := name + "-" + hex.EncodeToString(sum[:16])
-	if len(partPrefix)+len(short)+len(partSuffix) > maxName {
-		short = hex.EncodeToString(sum[:])
-	}
-	return partPrefix + short + partSuffix
-}
-
-// isPart says whether a name is one of an unfinished upload. Some file systems do not tell cases apart.
-func isPart(name string) bool {
-	return len(name) >= len(partPrefix)+len(partSuffix) &&
-		strings.EqualFold(name[:len(partPrefix)], partPrefix) && strings.EqualFold(name[len(name)-len(partSuffix):], partSuffix)
+	return part.Name(name + "-" + hex.EncodeToString(sum[:16]))
 }
 
 // isRandom says whether a part is that of a second upload at once, which nobody goes on with.
-func isRandom(part string) bool {
+func isRandom(name string) bool {
 	const length = 26 // of rand.Text
-	name := strings.TrimSuffix(strings.TrimPrefix(part, partPrefix), partSuffix)
-	return len(name) == length && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+	core, ok := part.Core(name)
+	return ok && len(core) == length && strings.Trim(core, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
-func isOld(info fs.FileInfo) bool { return time.Since(info.ModTime()) > partMaxAge }
+func isOld(info fs.FileInfo) bool { return time.Since(info.ModTime()) > part.MaxAge }
 
 func (f *files) partOf(rel string) string {
 	user := f.user.name
@@ -75,26 +59,26 @@ func (f *files) removePart(rel string) error {
 }
 
 // removeUnlocked removes a part that nobody writes.
-func (f *files) removeUnlocked(part string, unwanted func(fs.FileInfo) bool) error {
+func (f *files) removeUnlocked(name string, unwanted func(fs.FileInfo) bool) error {
 	root := f.user.root
 	return f.user.account.Change(func() (fs.FileInfo, error) {
-		file, err := root.OpenFile(part, os.O_RDWR|nonblock, 0)
+		file, err := root.OpenFile(name, os.O_RDWR|nonblock, 0)
 		if err != nil {
 			return nil, err
 		}
 		defer file.Close()
-		if err := lock(file); err != nil {
+		if err := part.Lock(file); err != nil {
 			return nil, err
 		}
 		info, err := file.Stat()
 		if err != nil {
 			return nil, err
 		}
-		named, err := root.Lstat(part)
+		named, err := root.Lstat(name)
 		if err != nil || !named.Mode().IsRegular() || !os.SameFile(info, named) || !unwanted(info) {
-			return nil, notExist(part)
+			return nil, notExist(name)
 		}
-		if err := root.Remove(part); err != nil {
+		if err := root.Remove(name); err != nil {
 			return nil, err
 		}
 		return named, nil
@@ -113,7 +97,7 @@ func (f *files) removeParts(rel string) bool {
 		return false
 	}
 	for _, d := range found {
-		if !isPart(d.Name()) {
+		if !part.Is(d.Name()) {
 			return false
 		}
 	}
@@ -158,11 +142,11 @@ func (f *files) sweep(rel string, parts []string) {
 	if len(parts) == 0 || !f.user.account.MayUpload(f.shown(path.Join(rel, "any")), false) || !f.session.srv.sweeps.due(path.Join(f.user.path, rel)) {
 		return
 	}
-	for _, part := range parts {
+	for _, found := range parts {
 		_ = f.session.srv.env.Pool.Do(f.session.ctx, func() error {
-			name := path.Join(rel, part)
-			err := f.removeUnlocked(name, func(info fs.FileInfo) bool { return isRandom(part) || isOld(info) })
-			if err != nil && !isAny(err, errLocked, fs.ErrNotExist) {
+			name := path.Join(rel, found)
+			err := f.removeUnlocked(name, func(info fs.FileInfo) bool { return isRandom(found) || isOld(info) })
+			if err != nil && !isAny(err, part.ErrLocked, fs.ErrNotExist) {
 				f.session.log.Warn("an old part of an upload cannot be removed", "path", f.shown(name), "error", bare(err))
 			}
 			return f.changed("unfinished upload removed", f.shown(name), err)

@@ -53,7 +53,7 @@ func TestPublicIPMistakes(t *testing.T) {
 		{[]string{"239.1.2.3"}, "no client can connect"},
 		{[]string{"1.2.3.4", "1.2.3.5"}, `there is "1.2.3.4" already`},
 		{[]string{"10.0.0.0/8=1.2.3.4", "10.0.0.0/8=1.2.3.4"}, `there is "10.0.0.0/8=1.2.3.4" already for this network`},
-		{[]string{"10.0.0.5/8=1.2.3.4"}, "did you mean 10.0.0.0/8, or 10.0.0.5 alone?"},
+		{[]string{"10.0.0.5/8=1.2.3.4"}, `"10.0.0.5/8": not the first address of a network: did you mean 10.0.0.0/8, or 10.0.0.5 alone?`},
 	} {
 		args := []string{"--listen", anyPort, "--root", t.TempDir()}
 		for _, value := range tt.values {

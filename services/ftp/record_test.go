@@ -122,7 +122,6 @@ func TestMakeErrors(t *testing.T) {
 		{"plain text, twistd", []string{"--password-file", filepath.Join(dir, "plain")}, "plain text"},
 		{"no users", []string{"--auth", filepath.Join(dir, "nowhere")}, "no such file"},
 		{"no log", []string{"--xferlog", filepath.Join(dir, "nowhere", "log")}, "no such file"},
-		{"no host", []string{"--public-ip", "no-such-host.invalid"}, "no-such-host.invalid"},
 		{"no certificate", []string{"--certificate", filepath.Join(dir, "nowhere.pem")}, "nowhere.pem"},
 	}
 	for _, tt := range tests {

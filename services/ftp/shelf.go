@@ -11,16 +11,16 @@ const (
 	shelfTime  = time.Second
 	settleTime = 3 * time.Second
 
-	// maxShelf is how many bytes of listings are kept together, also of those that are still being sent, mostShelved of one. Directories with fewer than minShelved
-	// entries are read each time.
+	// maxShelf is how many bytes of listings are kept together, also of those that are still being sent, mostShelved of one.
+	// Directories with fewer than minShelved entries are read each time.
 	maxShelf    = 16 << 20
 	mostShelved = 4 << 20
 	minShelved  = 1000
 )
 
 // shelf keeps rendered listings of large directories for a moment, so that one that many ask for is not read for each of them.
-// What is done by way of this server empties it, so that only sizes and times that other programs change may be old, and not
-// older than shelfTime. It is safe for concurrent use.
+// What is done by way of this server empties it, so that only sizes, times and modes that other programs change may be old, or
+// the size of a file that is uploaded in place while it grows, and not older than shelfTime. It is safe for concurrent use.
 type shelf struct {
 	room   shared
 	settle time.Duration // settleTime

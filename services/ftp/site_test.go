@@ -72,8 +72,10 @@ func TestSite(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", name, info.ModTime(), err, want)
 		}
 	}
-	if log := srv.Log(); !strings.Contains(log, "mode changed") {
-		t.Errorf("no record of a changed mode in %s", log)
+	for _, record := range []string{`msg="mode changed" .*path=/a.txt mode=-rw-r-----`, `msg="time changed" .*path=/a.txt modified=2020-01-02T03:04:05`} {
+		if log := srv.Log(); !regexp.MustCompile(record).MatchString(log) {
+			t.Errorf("no record %q in %s", record, log)
+		}
 	}
 }
 
@@ -90,6 +92,11 @@ func TestSiteReadOnly(t *testing.T) {
 		}
 	}
 	c.do("SITE IDLE 86400", "501")
+	for _, about := range []string{"mode=-rw------- command=SITE", "modified=2020-01-02T03:04:05.000Z command=SITE", "modified=2020-01-02T03:04:05.000Z command=MFMT"} {
+		if log := srv.Log(); !strings.Contains(log, "path=/a.txt "+about) {
+			t.Errorf("no record with %q in %s", about, log)
+		}
+	}
 }
 
 // TestIdleForEver is for servers that wait for ever.

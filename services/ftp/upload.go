@@ -9,9 +9,8 @@ import (
 )
 
 var (
-	errLocked = &refusal{450, "another upload of it is under way"}
-	errTaken  = &refusal{553, "somebody else has uploaded a file of that name meanwhile"}
-	errMoved  = &refusal{451, "the directory was moved or removed meanwhile"}
+	errTaken = &refusal{553, "somebody else has uploaded a file of that name meanwhile"}
+	errMoved = &refusal{451, "the directory was moved or removed meanwhile"}
 )
 
 // upload is a file that comes in: a part, which becomes the file when all is there, or the file itself.
@@ -24,7 +23,6 @@ var (
 // A part that is broken off stays, for a week. Whatever is written is locked: nobody else writes it.
 type upload struct {
 	files    *files
-	session  *session
 	transfer *transfer
 	rel      string
 	file     *os.File
@@ -48,7 +46,7 @@ func (u *upload) may(exists bool) bool {
 
 // ReadFrom implements io.ReaderFrom: the connection is read in large pieces.
 func (u *upload) ReadFrom(r io.Reader) (n int64, err error) {
-	defer u.session.caught(u.transfer, &err)
+	defer u.files.session.caught(u.transfer, &err)
 	if conn, ok := r.(*dataConn); ok {
 		return conn.receive(u)
 	}
@@ -57,7 +55,7 @@ func (u *upload) ReadFrom(r io.Reader) (n int64, err error) {
 
 // Write implements io.Writer.
 func (u *upload) Write(p []byte) (total int, err error) {
-	defer u.session.caught(u.transfer, &err)
+	defer u.files.session.caught(u.transfer, &err)
 	return u.store(len(p), func(most int) (int, error) {
 		n, err := u.file.Write(p[:most])
 		p = p[n:]
@@ -94,16 +92,16 @@ func (u *upload) Seek(int64, int) (int64, error) { return u.at, nil }
 // TransferError implements ftpserver.FileTransferError.
 func (u *upload) TransferError(err error) {
 	u.err = err
-	u.session.failed(u.transfer, err)
+	u.files.session.failed(u.transfer, err)
 }
 
 // Close implements io.Closer: all is there, unless TransferError was called or the session knows better.
 func (u *upload) Close() (err error) {
-	defer u.session.caught(u.transfer, &err)
-	defer u.session.fileClosed(u.transfer)
-	defer u.session.srv.shelf.forget()
+	defer u.files.session.caught(u.transfer, &err)
+	defer u.files.session.fileClosed(u.transfer)
+	defer u.files.session.srv.shelf.forget()
 	if u.err == nil {
-		u.err = u.session.interrupted(u.transfer, u.existed)
+		u.err = u.files.session.interrupted(u.transfer, u.existed)
 	}
 	err = u.files.surely(u.close)
 	if u.err == nil && err != nil {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"syscall"
+
+	"github.com/gtwistd/gtwistd/internal/part"
 )
 
 // copyPiece is how much of a file is copied with one slot of the pool.
@@ -19,7 +21,7 @@ func (f *files) openUpload(name string, more bool, offset int64) (*upload, error
 	if err := f.user.account.Count(f.session.ctx); err != nil {
 		return nil, f.told(name, err)
 	}
-	u := &upload{files: f, session: f.session, transfer: f.session.current()}
+	u := &upload{files: f, transfer: f.session.current()}
 	err := f.do(name, true, func(rel string) error {
 		u.rel = rel
 		return u.open(more, offset)
@@ -86,14 +88,14 @@ func (u *upload) openInPlace(more bool, offset int64) error {
 
 // openPart opens the part, and fills it with what the upload goes on from. size is that of the file that it will replace.
 func (u *upload) openPart(size int64, more bool, offset int64) error {
-	if told := u.session.forget(u.rel); more {
+	if told := u.files.session.forget(u.rel); more {
 		offset = told // 0 for a new file
 	}
 	u.part, u.resume = u.files.partOf(u.rel), true
 	_, err := u.openFile(u.part, os.O_RDWR)
-	if errors.Is(err, errLocked) && offset == 0 {
+	if errors.Is(err, part.ErrLocked) && offset == 0 {
 		// Nobody goes on with this one: the last to end has the name.
-		u.part, u.resume = path.Join(path.Dir(u.rel), partPrefix+rand.Text()+partSuffix), false
+		u.part, u.resume = path.Join(path.Dir(u.rel), part.Name(rand.Text())), false
 		_, err = u.openFile(u.part, os.O_RDWR)
 	}
 	if err != nil {
@@ -142,7 +144,8 @@ func (u *upload) openFile(name string, flags int) (size int64, err error) {
 	return size, err
 }
 
-// find opens the file, or makes it. A part that is the file already, as a kill came between the two halves of link, is removed.
+// find opens the file, or makes it. A part that is the file already, as a kill came between link(2) and the removal
+// of the part where there is no renameat2(2), is removed.
 func (u *upload) find(name string, flags int) (file *os.File, lost fs.FileInfo, err error) {
 	root := u.files.user.root
 	file, err = root.OpenFile(name, flags|nonblock, 0)
@@ -171,12 +174,12 @@ func (u *upload) find(name string, flags int) (file *os.File, lost fs.FileInfo, 
 }
 
 // whole describes the open part if it is the file, too.
-func (u *upload) whole(part *os.File) fs.FileInfo {
-	info, err := part.Stat()
+func (u *upload) whole(file *os.File) fs.FileInfo {
+	info, err := file.Stat()
 	if err != nil {
 		return nil
 	}
-	if file, err := u.files.user.root.Lstat(u.rel); err != nil || !os.SameFile(info, file) {
+	if named, err := u.files.user.root.Lstat(u.rel); err != nil || !os.SameFile(info, named) {
 		return nil
 	}
 	return info
@@ -193,7 +196,7 @@ func (u *upload) begin(file *os.File, name string) (size int64, err error) {
 		err = errSpecial
 	}
 	if err == nil {
-		err = lock(file)
+		err = part.Lock(file)
 	}
 	if isLockless(err) {
 		err = nil // Hold keeps out those of this process
@@ -202,7 +205,7 @@ func (u *upload) begin(file *os.File, name string) (size int64, err error) {
 		return 0, err
 	}
 	if named, err := look(name); err != nil || !named.Mode().IsRegular() || !os.SameFile(info, named) {
-		return 0, errLocked // another process has it
+		return 0, part.ErrLocked // another process has it
 	}
 	if !u.made {
 		if info, err = file.Stat(); err != nil {
@@ -214,7 +217,7 @@ func (u *upload) begin(file *os.File, name string) (size int64, err error) {
 	}
 	if !u.room.Hold(info) {
 		u.room.Close(info.Size())
-		return 0, errLocked
+		return 0, part.ErrLocked
 	}
 	u.file = file
 	return info.Size(), nil
@@ -257,7 +260,7 @@ func (u *upload) beginCopy(n int64) error {
 
 // copySome copies some of it. On Linux the kernel does it, and on some file systems without copying.
 func (u *upload) copySome() error {
-	if err := u.session.abandoned(u.transfer); err != nil {
+	if err := u.files.session.abandoned(u.transfer); err != nil {
 		return err
 	}
 	n, err := io.CopyN(u.file, u.source, min(u.left, copyPiece))
@@ -274,3 +277,6 @@ func (u *upload) copySome() error {
 	}
 	return nil
 }
+
+// isLockless says that a file system has no locks: some of those in a network and of FUSE.
+func isLockless(err error) bool { return isAny(err, errors.ErrUnsupported, syscall.ENOLCK) }

@@ -55,6 +55,13 @@ func TestUrgentAbort(t *testing.T) {
 		{"all of it urgent", func(c *raw) { c.urgent("\xff\xf4\xff\xf2ABOR\r\n") }},
 		{"without an interrupt", func(c *raw) { c.urgent("\xff"); c.plainly("\xf2ABOR\r\n") }},
 		{"the IAC lost", func(c *raw) { c.plainly("\xff\xf4\xf2ABOR\r\n") }},
+		{"one by one", func(c *raw) {
+			c.urgent("\xff\xf4")
+			c.plainly("\xff")
+			c.urgent("\xf2")
+			c.plainly("ABOR")
+			c.urgent("\r\n")
+		}},
 		{"both lost", func(c *raw) { c.plainly("\xf2ABOR\r\n") }},
 	}
 	for _, tt := range tests {
@@ -68,6 +75,11 @@ func TestUrgentAbort(t *testing.T) {
 			_ = data.Close()
 			c.do("NOOP", "200")
 		})
+	}
+	for _, record := range transferRecords(t, srv.Log()) {
+		if record["path"] != "/large" || record["result"] != "Transfer aborted" {
+			t.Errorf("%v", record)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ type user struct {
 	root      *os.Root
 	path      string            // of root, absolute, links resolved
 	account   *accounts.Session // rights, quota and bandwidth
-	leave     func()            // called once, when nothing is left of the session
+	leave     func()            // called once, at the logout or when nothing is left of the session
 }
 
 var (

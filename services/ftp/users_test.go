@@ -164,28 +164,6 @@ enabled = false
 	holds(t, "x", dir, "alice/drop/new")
 }
 
-// TestBandwidth says that a limit that a reload removes is gone in a transfer that has begun; with it this would take half an hour.
-func TestBandwidth(t *testing.T) {
-	dir := directory(t, map[string]string{"a": strings.Repeat("x", 1<<20)})
-	file := filepath.Join(t.TempDir(), "users.toml")
-	write(t, file, "[anonymous]\ndownload-bandwidth = 512\n")
-	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir, "--users", file)
-	c := enter(t, srv, "anonymous", "x", "230")
-	data := c.pasv()
-	c.do("RETR a", "150")
-	if _, err := io.ReadFull(data, make([]byte, 512)); err != nil {
-		t.Fatal(err)
-	}
-	write(t, file, "")
-	if err := srv.Service.(plugins.Reloader).Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if rest, err := io.ReadAll(data); len(rest) != 1<<20-512 || err != nil {
-		t.Errorf("%d bytes, %v", len(rest), err)
-	}
-	c.want("226")
-}
-
 func TestBan(t *testing.T) {
 	srv := plugintest.Start(t, ftp.PluginWith(accounts.GuardOptions{Failures: 3, Window: time.Hour, Ban: time.Hour}),
 		"--listen", anyPort, "--root", t.TempDir(), "--auth", passwords(t, "alice"))

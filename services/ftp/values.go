@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gtwistd/gtwistd/internal/peer"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -53,9 +54,9 @@ type networks []netip.Prefix
 
 // Set implements pflag.Value.
 func (l *networks) Set(s string) error {
-	network, ok := parseNetwork(s)
-	if !ok {
-		return errors.New("not a network such as 10.0.0.0/8, or an address")
+	network, err := peer.ParseNetwork(s)
+	if err != nil {
+		return err
 	}
 	*l = append(*l, network)
 	return nil
@@ -117,9 +118,9 @@ func (l *publicIPs) Set(s string) error {
 		network, target = "", s
 	}
 	if found {
-		prefix, ok := parseNetwork(network)
-		if !ok {
-			return fmt.Errorf("%q is not a network such as 10.0.0.0/8", network)
+		prefix, err := peer.ParseNetwork(network)
+		if err != nil {
+			return fmt.Errorf("%q: %w", network, err)
 		}
 		rule.network = prefix
 	}
@@ -145,9 +146,6 @@ func (l *publicIPs) Set(s string) error {
 
 // fits says whether there can be a rule for a network beside those there are; the zero value is all clients.
 func (l *publicIPs) fits(network netip.Prefix) error {
-	if network.IsValid() && network.Masked() != network {
-		return fmt.Errorf("%v is not the first address of a network: did you mean %v, or %v alone?", network, network.Masked(), network.Addr())
-	}
 	i := slices.IndexFunc(l.rules, func(r *publicIP) bool { return r.network == network })
 	switch {
 	case i < 0:
@@ -156,19 +154,6 @@ func (l *publicIPs) fits(network netip.Prefix) error {
 		return fmt.Errorf("there is %q already: give others a network, as in 10.0.0.0/8=10.0.0.7", l.rules[i].given)
 	}
 	return fmt.Errorf("there is %q already for this network", l.rules[i].given)
-}
-
-// parseNetwork takes an address, too, for the network of that one.
-func parseNetwork(s string) (netip.Prefix, bool) {
-	if prefix, err := netip.ParsePrefix(s); err == nil {
-		return prefix, true
-	}
-	one, err := netip.ParseAddr(s)
-	if err != nil || one.Zone() != "" {
-		return netip.Prefix{}, false
-	}
-	one = one.Unmap()
-	return netip.PrefixFrom(one, one.BitLen()), true
 }
 
 func isHostName(s string) bool {

@@ -88,6 +88,7 @@ func TestNetworks(t *testing.T) {
 	for s, want := range map[string]string{
 		"10.0.0.0/8": "10.0.0.0/8", "192.0.2.1": "192.0.2.1/32", "2001:db8::/32": "2001:db8::/32", "::1": "::1/128", "::ffff:192.0.2.1": "192.0.2.1/32",
 		"": "", "10.0.0.0/33": "", "10.0.0": "", "fe80::1%eth0": "", "example.org": "",
+		"10.1.2.3/8": "", "::ffff:10.0.0.0/104": "",
 	} {
 		var l networks
 		if err := l.Set(s); (err == nil) != (want != "") || l.String() != want {

@@ -3,6 +3,7 @@ package web_test
 import (
 	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,6 +51,31 @@ func TestUploadIsRefusedEarly(t *testing.T) {
 		_, _, err := makeOn(t, append([]string{"--port", "0"}, args...)...)
 		if _, ok := errors.AsType[*plugins.UsageError](err); !ok {
 			t.Errorf("%s: %v, want a usage error", name, err)
+		}
+	}
+}
+
+// TestPasswordsByAnotherName says that a hard link to the password file is not served.
+func TestPasswordsByAnotherName(t *testing.T) {
+	dir := directory(t, map[string]string{"public/a.html": "<p>", "users": "joe:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"})
+	if err := os.Link(filepath.Join(dir, "users"), filepath.Join(dir, "public", "b.txt")); err != nil {
+		t.Skipf("no hard links here: %v", err)
+	}
+	srv := plugintest.Start(t, web.Plugin(), "--port", "127.0.0.1:0", "--path", filepath.Join(dir, "public"), "--auth", filepath.Join(dir, "users"))
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for name, want := range map[string]int{"a.html": 200, "b.txt": 404} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+srv.Addrs()[0].String()+"/"+name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("joe", "secret")
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("GET %s = %d, want %d", name, res.StatusCode, want)
 		}
 	}
 }

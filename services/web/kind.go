@@ -116,7 +116,7 @@ func (m *staticMount) Mount(_ context.Context, at Place, env *plugins.Env) (http
 	}
 	h, err := static.New(static.Config{
 		Path: dir, Prefix: at.Path, Options: m.options, Header: at.Header, Origins: at.Origins,
-		Private: env.Private, PrivateBelow: env.PrivateBelow, Pool: env.Pool, Log: env.Log,
+		Private: env.Private, PrivateBelow: env.PrivateBelow, PrivateFile: env.PrivateFile, Pool: env.Pool, Log: env.Log,
 	})
 	if err != nil {
 		return nil, err

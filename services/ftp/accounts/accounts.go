@@ -106,7 +106,7 @@ type user struct {
 	name     string
 	account  atomic.Pointer[Account]
 	sessions int // under Book.mu
-	up, down Limiter
+	up, down limiter
 }
 
 // Open reads the users file. The error is an *Error if the file is read and wrong, and wraps fs.ErrNotExist or
@@ -235,7 +235,7 @@ func (u *user) set(a *Account) {
 	u.down.SetRate(a.DownloadBandwidth)
 }
 
-func (u *user) limiter(upload bool) *Limiter {
+func (u *user) limiter(upload bool) *limiter {
 	if upload {
 		return &u.up
 	}
@@ -251,30 +251,19 @@ func (b *Book) HasUsers() bool {
 	return f.defaults != nil || len(f.users) > 0
 }
 
-// Roots returns the roots of all users whom the file names, that of anonymous first, each once. It is for checks at the start
-// and for the sandbox.
-func (b *Book) Roots() []string {
-	return b.roots(func(*Account) bool { return true })
-}
-
-// WritableRoots are those of Roots that are written to, by somebody who may log in, and that of users whom the file does not
-// name.
-func (b *Book) WritableRoots() []string {
-	roots := b.roots((*Account).MayChange)
-	if a := b.opts.Users; b.file.Load().defaults == nil && a.MayChange() && a.Root != "" && !slices.Contains(roots, a.Root) {
-		roots = append(roots, a.Root)
-	}
-	return roots
-}
-
-func (b *Book) roots(wanted func(*Account) bool) (roots []string) {
+// WritableRoots returns the roots that somebody who may log in writes to: of the users whom the file names, that of anonymous
+// first, and of those whom it does not name, each once.
+func (b *Book) WritableRoots() (roots []string) {
 	seen := map[string]bool{"": true}
 	for _, name := range append([]string{""}, b.file.Load().names()...) {
 		a := b.account(name)
-		if !seen[a.Root] && wanted(a) {
+		if !seen[a.Root] && a.MayChange() {
 			seen[a.Root] = true
 			roots = append(roots, a.Root)
 		}
+	}
+	if a := b.opts.Users; b.file.Load().defaults == nil && a.MayChange() && a.Root != "" && !slices.Contains(roots, a.Root) {
+		roots = append(roots, a.Root)
 	}
 	return roots
 }

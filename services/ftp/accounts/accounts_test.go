@@ -99,8 +99,8 @@ func TestWithoutFile(t *testing.T) {
 	if err := b.Reload(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if roots := b.Roots(); len(roots) != 1 || roots[0] != "/pub" {
-		t.Errorf("Roots() = %q", roots)
+	if roots := b.WritableRoots(); len(roots) != 1 || roots[0] != "/srv" {
+		t.Errorf("WritableRoots() = %q", roots)
 	}
 }
 

@@ -16,9 +16,9 @@ const (
 	nap = time.Millisecond
 )
 
-// Limiter lets so many bytes a second pass, of all its callers together, who get equal parts. The zero value has no limit. It
+// limiter lets so many bytes a second pass, of all its callers together, who get equal parts. The zero value has no limit. It
 // is safe for concurrent use.
-type Limiter struct {
+type limiter struct {
 	rate atomic.Int64
 
 	mu   sync.Mutex
@@ -26,11 +26,11 @@ type Limiter struct {
 }
 
 // SetRate sets the bytes a second from now on; 0 is no limit. Who waits already goes on after a turn of the old rate.
-func (l *Limiter) SetRate(rate int64) { l.rate.Store(rate) }
+func (l *limiter) SetRate(rate int64) { l.rate.Store(rate) }
 
 // Chunk returns how many bytes a transfer should move between two calls of Wait, a tenth of a second's, at least 512 and at
 // most most, which is also what it returns if there is no limit.
-func (l *Limiter) Chunk(most int) int {
+func (l *limiter) Chunk(most int) int {
 	rate := l.rate.Load()
 	if rate <= 0 {
 		return most
@@ -40,7 +40,7 @@ func (l *Limiter) Chunk(most int) int {
 
 // Wait returns when n bytes may be sent, or the next may be received after n. The error is ctx's. Without a limit it returns
 // at once.
-func (l *Limiter) Wait(ctx context.Context, n int) error {
+func (l *limiter) Wait(ctx context.Context, n int) error {
 	for left := int64(n); left > 0; {
 		rate := l.rate.Load()
 		if rate <= 0 {
@@ -56,7 +56,7 @@ func (l *Limiter) Wait(ctx context.Context, n int) error {
 }
 
 // pay waits until what came before is paid for, and this, too.
-func (l *Limiter) pay(ctx context.Context, price time.Duration) error {
+func (l *limiter) pay(ctx context.Context, price time.Duration) error {
 	now := time.Now()
 	l.mu.Lock()
 	if earliest := now.Add(-credit); l.free.Before(earliest) {

@@ -30,7 +30,7 @@ func TestLimiter(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var l Limiter
+				var l limiter
 				l.SetRate(tt.rate)
 				began := time.Now()
 				for sent := int64(0); sent < tt.total; sent += int64(tt.chunk) {
@@ -49,7 +49,7 @@ func TestLimiter(t *testing.T) {
 // TestLimiterSharesAlike lets transfers with large and small chunks share a rate.
 func TestLimiterSharesAlike(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l Limiter
+		var l limiter
 		l.SetRate(100_000)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -79,7 +79,7 @@ func TestLimiterSharesAlike(t *testing.T) {
 
 func TestLimiterKeepsNoPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l Limiter
+		var l limiter
 		l.SetRate(1000)
 		time.Sleep(time.Hour)
 		began := time.Now()
@@ -91,7 +91,7 @@ func TestLimiterKeepsNoPause(t *testing.T) {
 
 func TestLimiterChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l Limiter
+		var l limiter
 		l.SetRate(10)
 		began := time.Now()
 		var work sync.WaitGroup
@@ -111,7 +111,7 @@ func TestLimiterChanges(t *testing.T) {
 
 func TestLimiterEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l Limiter
+		var l limiter
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		l.SetRate(100)
@@ -132,7 +132,7 @@ func TestLimiterEnds(t *testing.T) {
 
 func TestLimiterChunk(t *testing.T) {
 	for rate, want := range map[int64]int{0: 1 << 20, 1: 512, 10_000: 1000, 1 << 40: 1 << 20} {
-		var l Limiter
+		var l limiter
 		l.SetRate(rate)
 		if got := l.Chunk(1 << 20); got != want {
 			t.Errorf("Chunk() at %d bytes a second = %d, want %d", rate, got, want)

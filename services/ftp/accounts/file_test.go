@@ -105,10 +105,6 @@ func TestFile(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", tt.name, tt.got, tt.want)
 		}
 	}
-	want := []string{"/srv/pub", "/srv/alice", filepath.Join(dir, "homes/bob b")}
-	if got := b.Roots(); !reflect.DeepEqual(got, want) {
-		t.Errorf("Roots() = %q, want %q", got, want)
-	}
 	if !b.HasUsers() {
 		t.Error("HasUsers() = false")
 	}

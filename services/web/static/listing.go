@@ -39,7 +39,7 @@ type entry struct {
 
 func (e entry) isDir() bool { return e.size < 0 }
 
-// entryOf leaves out what a request would not get: hidden and private names, links that lead nowhere or out of the root,
+// entryOf leaves out what a request would not get: hidden and private names, secrets, links that lead nowhere or out of the root,
 // FIFOs, devices. The error is only that of a root closed by a reload.
 func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool, error) {
 	name := d.Name()
@@ -57,7 +57,7 @@ func (t *tree) entryOf(dir string, d fs.DirEntry, showHidden bool) (entry, bool,
 	switch {
 	case errors.Is(err, fs.ErrClosed):
 		return entry{}, false, err
-	case err != nil || !info.IsDir() && !info.Mode().IsRegular():
+	case err != nil || !info.IsDir() && !info.Mode().IsRegular() || t.isSecret(info):
 		return entry{}, false, nil
 	}
 	e := entry{name: name, size: info.Size(), modified: info.ModTime().Unix()}

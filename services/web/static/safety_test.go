@@ -79,6 +79,40 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestSecretByAnyName says that a file that tells who may do what is served under no name, in an archive neither, unless it is the
+// one that was asked for.
+func TestSecretByAnyName(t *testing.T) {
+	dir := tree(t, map[string]string{"passwords": "secret", "page.html": "page", "site/index.html": "index", "site/list/a.txt": "a"})
+	for _, name := range []string{"hard.txt", "list/hard.txt"} {
+		if err := os.Link(filepath.Join(dir, "passwords"), filepath.Join(dir, "site", name)); err != nil {
+			t.Skipf("no hard links here: %v", err)
+		}
+	}
+	secret, err := os.Stat(filepath.Join(dir, "passwords"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := func(info fs.FileInfo) bool { return os.SameFile(info, secret) }
+	for _, memory := range []plugins.Size{0, 1 << 20} {
+		site := server(t, newHandlerOf(t, static.Config{Path: filepath.Join(dir, "site"), PrivateFile: is, Options: static.Options{Memory: memory, Archive: true}}))
+		for range 2 {
+			if res := get(t, site, "/hard.txt"); res.StatusCode != 404 || strings.Contains(res.body, "secret") {
+				t.Errorf("GET /hard.txt = %d %q, want 404", res.StatusCode, res.body)
+			}
+		}
+		if res := get(t, site, "/?archive=tar"); res.StatusCode != 200 || strings.Contains(res.body, "secret") || strings.Contains(res.body, "hard.txt") {
+			t.Errorf("the archive is %d, of %d bytes, with the secret or its name", res.StatusCode, len(res.body))
+		}
+		if res := get(t, site, "/list/"); res.StatusCode != 200 || strings.Contains(res.body, "hard.txt") {
+			t.Errorf("the listing is %d, with the secret: %v", res.StatusCode, strings.Contains(res.body, "hard.txt"))
+		}
+	}
+	alone := server(t, newHandlerOf(t, static.Config{Path: filepath.Join(dir, "passwords"), PrivateFile: is}))
+	if res := get(t, alone, "/"); res.StatusCode != 200 {
+		t.Errorf("the file that is served alone: %d", res.StatusCode)
+	}
+}
+
 func TestReloadFollowsTheLink(t *testing.T) {
 	base := tree(t, map[string]string{"one/a.txt": "one", "two/a.txt": "two"})
 	current := filepath.Join(base, "current")

@@ -52,6 +52,9 @@ type Config struct {
 	// PrivateBelow returns such a path that is, or would be if it were there, at an absolute path or below it, or a link on the
 	// way to one: no upload takes its place. "" means that there is none. Nil counts as never.
 	PrivateBelow func(path string) string
+	// PrivateFile reports whether a file is kept from clients whatever name it has, as a hard link may give it one; nil means that
+	// none is. A single file named by Path is served in any case.
+	PrivateFile func(info fs.FileInfo) bool
 	// Pool runs the file calls that may block.
 	Pool plugins.Pool
 	// Log gets what the server's owner must know: disk errors, too many open files.
@@ -113,6 +116,9 @@ func (c *Config) openTree() (*tree, error) {
 		return nil, err
 	}
 	t.below = c.PrivateBelow
+	if t.file == "" {
+		t.secret = c.PrivateFile
+	}
 	t.hot = newHotCache(int64(c.Options.Memory), time.Now)
 	if t.hot != nil {
 		t.shelf = newShelf()

@@ -21,6 +21,7 @@ type tree struct {
 	name    string                   // what that file was called on the command line
 	private func(path string) bool   // of absolute paths; may be nil
 	below   func(path string) string // what is private there; may be nil
+	secret  func(fs.FileInfo) bool   // of files by any name; may be nil
 	hot     *hotCache                // nil means that nothing is kept in memory
 	shelf   *shelf                   // nil likewise
 }
@@ -147,6 +148,8 @@ const pageSuffix = ".html"
 func (t *tree) isPrivate(name string) bool {
 	return t.private != nil && t.private(filepath.Join(t.path, name))
 }
+
+func (t *tree) isSecret(info fs.FileInfo) bool { return t.secret != nil && t.secret(info) }
 
 // stat returns what a name leads to. The program's own files do not exist, also by way of links.
 func (t *tree) stat(name string) (fs.FileInfo, error) {
@@ -281,7 +284,8 @@ func (t *tree) prefer(res *resource, accept []byte, o *Options) error {
 }
 
 // open opens a regular file and nothing else. It looks before it opens, as opening a device may do something, and again
-// afterwards, as the name may have been given to something else meanwhile; the open itself never waits for a FIFO's writer.
+// afterwards, as the name may have been given to something else meanwhile; the open itself never waits for a FIFO's writer. A
+// secret is none, by whatever name.
 func (t *tree) open(name string) (*os.File, fs.FileInfo, error) {
 	info, err := t.stat(name)
 	if err != nil {
@@ -295,7 +299,7 @@ func (t *tree) open(name string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	info, err = f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
+	if err == nil && (!info.Mode().IsRegular() || t.isSecret(info)) {
 		err = notExist(name)
 	}
 	if err != nil {
