@@ -150,7 +150,7 @@ func TestAbort(t *testing.T) {
 
 	c.do("EPSV", "229") // nobody connects
 	c.send("RETR large\r\nABOR")
-	c.want("425")
+	c.want("426")
 	c.want("226")
 	c.do("NOOP", "200")
 	if names := c.get("NLST"); names != "large\r\n" {

@@ -145,7 +145,7 @@ func (d *dataConn) chunk(upload bool, most int) int {
 	return d.user.account.Chunk(upload, most)
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. Only upload.ReadFrom reads, which catches panics.
 func (d *dataConn) Read(p []byte) (int, error) {
 	n, err := d.read(p)
 	if err == nil {
@@ -168,7 +168,8 @@ func (d *dataConn) read(p []byte) (int, error) {
 }
 
 // Write implements net.Conn.
-func (d *dataConn) Write(p []byte) (int, error) {
+func (d *dataConn) Write(p []byte) (n int, err error) {
+	defer d.session.caught(d.transfer, &err)
 	if d.err != nil {
 		return 0, d.err
 	}
@@ -189,7 +190,8 @@ func (d *dataConn) Write(p []byte) (int, error) {
 
 // Flush sends what was written. The library calls it at the end of a transfer, before Close, and takes no notice of its
 // error; the session does.
-func (d *dataConn) Flush() error {
+func (d *dataConn) Flush() (err error) {
+	defer d.session.caught(d.transfer, &err)
 	d.finished.Store(true)
 	return d.flush()
 }
@@ -198,9 +200,9 @@ func (d *dataConn) flush() error {
 	if d.err != nil || len(d.gathered) == 0 {
 		return d.err
 	}
-	err := d.deliver(d.gathered)
-	d.gathered = d.gathered[:0]
-	return err
+	all := d.gathered
+	d.gathered = d.gathered[:0] // also if deliver panics
+	return d.deliver(all)
 }
 
 // deliver sends bytes, which stay the caller's.

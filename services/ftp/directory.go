@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"io/fs"
+	"net"
 	"os"
 	"path"
 	"syscall"
@@ -51,6 +52,10 @@ var errStat = &refusal{450, "too many entries for STAT, LIST shows them"}
 // ReadDir implements ftpserver.ClientDriverExtensionFileList: sorted by name, links as what they lead to. What goes over a data
 // connection is not in the list, but waits for it.
 func (f *files) ReadDir(name string) ([]os.FileInfo, error) {
+	if !f.session.enter() {
+		return nil, net.ErrClosed
+	}
+	defer f.session.release() // after the sweep
 	verb := f.session.running()
 	list := []os.FileInfo{}
 	var parts []string

@@ -43,6 +43,7 @@ func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.Fil
 	}
 	defer f.session.release()
 	t := f.session.current()
+	defer f.session.caught(t, &err)
 	if t == nil {
 		return nil, f.told(name, errConnection) // it ended before it began, and nobody knows where
 	}
@@ -84,7 +85,8 @@ type download struct {
 }
 
 // WriteTo implements io.WriterTo: the connection sends the file.
-func (d *download) WriteTo(w io.Writer) (int64, error) {
+func (d *download) WriteTo(w io.Writer) (n int64, err error) {
+	defer d.session.caught(d.transfer, &err)
 	if conn, ok := w.(*dataConn); ok {
 		return conn.send(d.File)
 	}

@@ -52,9 +52,15 @@ func PluginWithRoom(most int64) plugins.Plugin {
 }
 
 // PluginWithShelf is the plugin that keeps listings also of directories that have just changed.
-func PluginWithShelf() plugins.Plugin {
-	return adjusted(func(o *options) { o.settle = -time.Hour }, nil)
+func PluginWithShelf() plugins.Plugin { return WatchedShelf(nil) }
+
+// WatchedShelf is PluginWithShelf that tells what Watched does.
+func WatchedShelf(moved func(upload bool, n int)) plugins.Plugin {
+	return adjusted(func(o *options) { o.settle = -time.Hour }, func(s *server) { s.moved = moved })
 }
+
+// OnShelf is how many bytes of room listings take that are kept, or still being sent.
+func OnShelf(service plugins.Service) int64 { return service.(*server).shelf.room.used.Load() }
 
 // Watched is the plugin that tells how much data connections move at once, before they wait for the user's bandwidth. What is
 // received is in the file by then, what is sent is the system's. Several transfers call at once.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"unicode"
@@ -37,7 +39,20 @@ var (
 	errAborted    = errors.New("aborted by the client")
 	errConnection = errors.New("connection lost")
 	errShort      = errors.New("shorter than the client said")
+	errPanic      = errors.New("panic")
 )
+
+// caught is deferred where a panic would get to the library, which goes on without closing the file: it makes one the error of
+// the call and of the transfer.
+func (c *session) caught(t *transfer, err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.log.Error("panic in a transfer", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	c.failed(t, errPanic)
+	*err = errPanic
+}
 
 // failureOf says what went wrong with what has that path; "" for what everybody knows. No error's own text is in it, as it
 // may hold paths that are nobody's business.

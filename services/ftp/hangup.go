@@ -54,13 +54,14 @@ func (c *session) look() {
 		return
 	}
 	defer c.release()
-	if hungUp(c.raw, 0) {
-		c.end(errConnection)
-		return
-	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.watching && !c.ended {
+	// While somebody reads, what the client sent before it went counts.
+	gone := c.watching && hungUp(c.raw, 0)
+	if c.watching && !gone && !c.ended {
 		c.watchdog.Reset(watchEvery)
+	}
+	c.mu.Unlock()
+	if gone {
+		c.end(errConnection)
 	}
 }

@@ -55,6 +55,7 @@ func TestShorterThanAllocated(t *testing.T) {
 		{"the rest", "STOR", 10, 4, 6, true},
 		{"fewer than the rest", "STOR", 10, 4, 5, false},
 		{"appended", "APPE", 10, 100, 10, true},
+		{"fewer appended", "APPE", 10, 100, 9, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -72,7 +73,7 @@ func (c *session) nextLine() (string, error) {
 		if err := c.limitSilence(); err != nil {
 			return "", c.goodbye(err)
 		}
-		if len(c.in) > maxLine {
+		if len(c.in) > maxLine && bytes.IndexByte(c.in[:maxLine+1], '\n') < 0 { // else they wait for a place in the queue
 			c.say("500 The line is too long.")
 			return "", errEnd
 		}
@@ -88,9 +89,10 @@ func (c *session) take() (string, bool) {
 	busy := c.transfer != nil
 	opened := busy && c.transfer.opened
 	c.mu.Unlock()
-	if !busy && len(c.queue) > 0 {
+	if len(c.queue) > 0 && (!busy || opened && isUrgent(c.queue[0])) {
 		line := c.queue[0]
 		c.queue = c.queue[1:]
+		c.abort(line)
 		return line, true
 	}
 	for len(c.queue) < maxQueue {
@@ -112,12 +114,21 @@ func (c *session) take() (string, bool) {
 			return line, true
 		default: // the library waits for a connection, and hears nothing until then
 			if verb, _ := cut(line); verb == "ABOR" {
+				c.abort(line)
 				c.endData()
 			}
-			c.queue = append([]string{line}, c.queue...)
+			c.queue = slices.Insert(c.queue, c.urgent(), line)
 		}
 	}
 	return "", false
+}
+
+// urgent is how many lines at the front of the queue are.
+func (c *session) urgent() int {
+	if i := slices.IndexFunc(c.queue, func(line string) bool { return !isUrgent(line) }); i >= 0 {
+		return i
+	}
+	return len(c.queue)
 }
 
 // abort notes that it is the client who ends the transfer, if it is.

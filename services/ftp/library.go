@@ -110,22 +110,28 @@ func (l *library) WrapPassiveListener(listener net.Listener) (net.Listener, erro
 // sessionOf finds the session of the library's client: it is what the library takes for its address.
 func sessionOf(cc ftpserver.ClientContext) *session { return cc.RemoteAddr().(*clientAddr).session }
 
-// quiet passes on what the library logs, at level debug and without what clients sent, which may be a password. Its panics
-// stay errors.
+// quiet passes on what the library logs, at level debug and without what clients sent, which may be a password. A panic that it
+// has caught is an error.
 type quiet struct{ slog.Handler }
 
 // Enabled implements slog.Handler.
-func (q quiet) Enabled(ctx context.Context, _ slog.Level) bool {
-	return q.Handler.Enabled(ctx, slog.LevelDebug)
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn || q.Handler.Enabled(ctx, slog.LevelDebug) // a panic is a warning of the library
 }
 
 // Handle implements slog.Handler.
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	level := slog.LevelDebug
 	switch r.Message {
 	case "Received line", "Sending answer":
 		return nil
+	case "Internal command handling error":
+		level = slog.LevelError
 	}
-	out := slog.NewRecord(r.Time, slog.LevelDebug, "library: "+r.Message, r.PC)
+	if !q.Handler.Enabled(ctx, level) {
+		return nil
+	}
+	out := slog.NewRecord(r.Time, level, "library: "+r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "line", "param":

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
@@ -193,4 +194,42 @@ func TestAbortEveryWay(t *testing.T) {
 			c.t.Errorf("NLST = %q", got)
 		}
 	})
+}
+
+// TestPanicInTransfer says that a bug breaks one transfer and is told with its stack, and that the session goes on and ends. The
+// library would not close the file.
+func TestPanicInTransfer(t *testing.T) {
+	var bug atomic.Bool
+	moved := func(bool, int) {
+		if bug.Load() {
+			panic("a bug")
+		}
+	}
+	srv := plugintest.Start(t, ftp.Watched(moved), "--listen", anyPort, "--root", directory(t, map[string]string{"a.txt": "a"}), "--writable")
+	c := anonymous(t, srv)
+	lines := []string{"RETR a.txt", "STOR new", "LIST"}
+	for i, kind := range []string{"I", "A"} {
+		c.do("TYPE "+kind, "200")
+		for j, line := range lines {
+			data := c.pasv()
+			bug.Store(true)
+			c.do(line, "150")
+			if line == "STOR new" {
+				if _, err := io.WriteString(data, "content"); err != nil {
+					t.Error(err)
+				}
+			}
+			c.want("451 Local error.")
+			bug.Store(false)
+			_ = data.Close()
+			if got, n := srv.Log(), i*len(lines)+j+1; strings.Count(got, "level=ERROR msg=\"panic in a transfer\"") != n || !strings.Contains(got, "TestPanicInTransfer") {
+				t.Errorf("want %d panics with their stacks in\n%s", n, got)
+			}
+			if got := fetch(c, c.pasv()); got != "a" {
+				t.Errorf("RETR after a panic = %q", got)
+			}
+		}
+	}
+	c.do("QUIT", "221")
+	ftp.AwaitNoSessions(srv.Service)
 }

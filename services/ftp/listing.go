@@ -3,6 +3,7 @@ package ftp
 import (
 	"encoding/binary"
 	"io/fs"
+	"net"
 	"path"
 	"path/filepath"
 	"runtime"
@@ -53,8 +54,9 @@ type listing struct {
 	now   int64 // began, in seconds since 1970
 	dates calendar
 
-	text    []byte // all of it, nil if it has to be rendered
-	copy    []byte // what was rendered so far, nil if it will not be kept
+	text    []byte   // all of it, nil if it has to be rendered
+	shelved *shelved // whose text that is, nil if nobody else's
+	copy    []byte   // what was rendered so far, nil if it will not be kept
 	stamp   stamp
 	changes int // when it began, see shelf
 }
@@ -77,10 +79,11 @@ func (f *files) openListing(rel, pattern, verb string) (*listing, error) {
 	}
 	if l.isLasting() {
 		if l.stamp = folder.stamp(); l.stamp != (stamp{}) {
-			l.text, l.changes = f.session.srv.shelf.get(l.place(), l.stamp, l.began)
+			l.shelved, l.changes = f.session.srv.shelf.get(l.place(), l.stamp, l.began)
 		}
 	}
-	if l.text != nil {
+	if l.shelved != nil {
+		l.text = l.shelved.text
 		return l, nil
 	}
 	if err := l.fill(); err != nil {
@@ -115,6 +118,9 @@ func (l *listing) close() {
 	}
 	l.files.session.srv.names.give(l.room)
 	l.drop()
+	if l.shelved != nil {
+		l.files.session.srv.shelf.leave(l.shelved)
+	}
 }
 
 func (l *listing) place() place { return place{l.files.user.path, l.rel, l.verb} }
@@ -157,7 +163,7 @@ func (l *listing) keep(b []byte) {
 	default:
 		l.copy = append(l.copy, b...)
 		if len(l.items) == 0 {
-			l.files.session.srv.shelf.put(l.place(), &shelved{l.copy, l.stamp, l.began}, l.changes)
+			l.files.session.srv.shelf.put(l.place(), &shelved{text: l.copy, stamp: l.stamp, began: l.began}, l.changes)
 			l.copy = nil
 		}
 	}
@@ -320,16 +326,14 @@ func (l *listing) render(b []byte) ([]byte, error) {
 
 // list sends a listing, and closes it.
 func (d *dataConn) list(l *listing) error {
-	defer l.close()
-	for text := l.text; len(text) > 0; {
-		n := min(len(text), d.chunk(false, sendChunk))
-		if err := d.deliver(text[:n]); err != nil {
-			return err
-		}
-		text = text[n:]
+	if !d.session.enter() { // and the connection is perhaps not in use any more, either
+		l.close()
+		return net.ErrClosed
 	}
+	defer d.session.release()
+	defer l.close()
 	if l.text != nil {
-		return nil
+		return d.repeat(l.text)
 	}
 	pool := d.session.srv.env.Pool
 	for {
@@ -352,6 +356,18 @@ func (d *dataConn) list(l *listing) error {
 			return err
 		}
 	}
+}
+
+// repeat sends a listing that was sent before.
+func (d *dataConn) repeat(text []byte) error {
+	for len(text) > 0 {
+		n := min(len(text), d.chunk(false, sendChunk))
+		if err := d.deliver(text[:n]); err != nil {
+			return err
+		}
+		text = text[n:]
+	}
+	return nil
 }
 
 // entries are all items, as the library wants them for STAT. It makes blocking calls.

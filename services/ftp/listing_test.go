@@ -2,11 +2,13 @@ package ftp_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,5 +195,44 @@ func listingFollows(t *testing.T, upload string) {
 				t.Errorf("line %q, want %q in it", line, want)
 			}
 		}
+	}
+}
+
+// TestShelfIsBounded says that a listing has its room until nobody sends it any more, whatever changes meanwhile: clients that
+// take nothing would hold one after the other.
+func TestShelfIsBounded(t *testing.T) {
+	var hold atomic.Bool
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	moved := func(bool, int) {
+		if hold.Load() {
+			begun <- struct{}{}
+			<-goOn
+		}
+	}
+	dir := t.TempDir()
+	crowd(t, dir, 1500, "")
+	srv := plugintest.Start(t, ftp.WatchedShelf(moved), "--listen", anyPort, "--root", dir, "--writable")
+	c, other := anonymous(t, srv), anonymous(t, srv)
+	other.get("LIST")
+	kept := ftp.OnShelf(srv.Service)
+	if kept == 0 {
+		t.Fatal("nothing is kept")
+	}
+	data := c.pasv()
+	hold.Store(true)
+	c.do("LIST", "150")
+	<-begun
+	hold.Store(false)
+	other.do("MKD d", "257")
+	if used := ftp.OnShelf(srv.Service); used != kept {
+		t.Errorf("%d bytes of room are used while %d are being sent", used, kept)
+	}
+	close(goOn)
+	if got, err := io.ReadAll(data); strings.Count(string(got), "\n") != 1500 || err != nil {
+		t.Errorf("LIST = %d bytes, %v", len(got), err)
+	}
+	c.want("226")
+	if used := ftp.OnShelf(srv.Service); used != 0 {
+		t.Errorf("%d bytes of room are used in the end", used)
 	}
 }

@@ -2,6 +2,7 @@ package ftp_test
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gtwistd/gtwistd/plugins"
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/ftp"
 	"github.com/gtwistd/gtwistd/services/ftp/accounts"
@@ -294,4 +296,38 @@ func TestReinitializeLate(t *testing.T) {
 	c.do("USER bob", "331")
 	c.want("421 No login for 1s.")
 	c.gone()
+}
+
+// TestStatBeforeConnection sends what is about a transfer before there is a data connection: STAT has its answer as soon as there
+// is one, ABOR at once, and one answer comes after the other.
+func TestStatBeforeConnection(t *testing.T) {
+	dir := t.TempDir()
+	sparse(t, dir, "large")
+	srv := plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir)
+	c := anonymous(t, srv)
+	port := c.passivePort("EPSV")
+	c.send("RETR large\r\nSTAT")
+	until(t, "a transfer", func() bool { return transfers(srv) > 0 })
+	data := c.connect(fmt.Sprintf("127.0.0.1:%d", port))
+	c.want("150")
+	c.want("211")
+	c.do("ABOR", "426")
+	c.want("226")
+	_ = data.Close()
+
+	c.passivePort("EPSV")
+	c.send("RETR large\r\nSTAT\r\nABOR\r\nNOOP")
+	for _, want := range []string{"426 Transfer aborted.", "211", "226", "200"} {
+		c.want(want)
+	}
+}
+
+// transfers is how many the service reports.
+func transfers(srv *plugintest.Server) int64 {
+	for _, a := range srv.Service.(plugins.Reporter).Report() {
+		if a.Key == "transfers" {
+			return a.Value.Int64()
+		}
+	}
+	return 0
 }

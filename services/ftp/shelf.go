@@ -11,8 +11,8 @@ const (
 	shelfTime  = time.Second
 	settleTime = 3 * time.Second
 
-	// maxShelf is how many bytes of listings are kept together, mostShelved of one. Directories with fewer than minShelved
-	// entries are read each time.
+	// maxShelf is how many bytes of listings are kept together, also of those that are still being sent, mostShelved of one.
+	// Directories with fewer than minShelved entries are read each time.
 	maxShelf    = 16 << 20
 	mostShelved = 4 << 20
 	minShelved  = 1000
@@ -39,34 +39,52 @@ type stamp struct {
 	modified, changed int64 // the times of its last change and of its inode's, in nanoseconds since 1970
 }
 
-// shelved is a rendered listing. Nobody changes it.
+// shelved is a rendered listing. Nobody changes it but for its users.
 type shelved struct {
 	text  []byte
 	stamp stamp
 	began time.Time
+	users int // the shelf, and who sends it; below the shelf's mu
 }
 
 func newShelf(settle time.Duration) *shelf {
 	return &shelf{room: shared{most: maxShelf}, settle: settle, kept: map[place]*shelved{}}
 }
 
-// get returns a listing, nil if there is none or another one is to be made, and the number of changes before that.
-func (s *shelf) get(at place, of stamp, now time.Time) ([]byte, int) {
+// get returns a listing, nil if there is none or another one is to be made, and the number of changes before that. The
+// caller leaves it.
+func (s *shelf) get(at place, of stamp, now time.Time) (*shelved, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d := s.kept[at]; d != nil && d.stamp == of && now.Sub(d.began) < shelfTime {
-		return d.text, s.changes
+		d.users++
+		return d, s.changes
 	}
 	return nil, s.changes
+}
+
+// leave gives back what the text takes, if nobody else has the listing.
+func (s *shelf) leave(d *shelved) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(d)
+}
+
+// drop is leave. Called with mu.
+func (s *shelf) drop(d *shelved) {
+	if d.users--; d.users == 0 {
+		s.room.give(int64(cap(d.text)))
+	}
 }
 
 // put keeps a listing, which was begun after that many changes. What its text takes was taken of room, and is given back here.
 func (s *shelf) put(at place, d *shelved, changes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	d.users = 1
 	left := shelfTime - time.Since(d.began)
 	if changes != s.changes || left <= 0 {
-		s.room.give(int64(cap(d.text)))
+		s.drop(d)
 		return
 	}
 	s.remove(at, s.kept[at])
@@ -82,7 +100,7 @@ func (s *shelf) put(at place, d *shelved, changes int) {
 func (s *shelf) remove(at place, d *shelved) {
 	if d != nil && s.kept[at] == d {
 		delete(s.kept, at)
-		s.room.give(int64(cap(d.text)))
+		s.drop(d)
 	}
 }
 

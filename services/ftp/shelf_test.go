@@ -33,17 +33,24 @@ func TestShelf(t *testing.T) {
 				if !s.room.take(8) {
 					t.Fatal("no room")
 				}
-				s.put(at, &shelved{make([]byte, 8), of, time.Now()}, 0)
+				s.put(at, &shelved{text: make([]byte, 8), stamp: of, began: time.Now()}, 0)
 				if tt.before != nil {
 					tt.before(s)
 				}
 				time.Sleep(tt.wait)
 				synctest.Wait()
-				if got, _ := s.get(tt.at, tt.of, time.Now()); (got != nil) != tt.want {
+				got, _ := s.get(tt.at, tt.of, time.Now())
+				if (got != nil) != tt.want {
 					t.Errorf("get() = %v, want something: %v", got, tt.want)
 				}
 				time.Sleep(shelfTime)
 				synctest.Wait()
+				if got != nil {
+					if used := s.room.used.Load(); used != 8 {
+						t.Errorf("%d bytes of room are used while 8 are being sent", used)
+					}
+					s.leave(got)
+				}
 				if used := s.room.used.Load(); used != 0 || len(s.kept) != 0 {
 					t.Errorf("%d bytes and %d listings are left", used, len(s.kept))
 				}
@@ -60,8 +67,8 @@ func TestShelfLate(t *testing.T) {
 		s.room.used.Store(16)
 		began := time.Now()
 		s.forget()
-		s.put(at, &shelved{make([]byte, 8), stamp{}, began}, changes)
-		s.put(at, &shelved{make([]byte, 8), stamp{}, began.Add(-shelfTime)}, changes+1)
+		s.put(at, &shelved{text: make([]byte, 8), began: began}, changes)
+		s.put(at, &shelved{text: make([]byte, 8), began: began.Add(-shelfTime)}, changes+1)
 		if used := s.room.used.Load(); used != 0 || len(s.kept) != 0 {
 			t.Errorf("%d bytes and %d listings are kept", used, len(s.kept))
 		}

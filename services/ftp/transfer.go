@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 )
@@ -39,6 +40,24 @@ func (c *session) failed(t *transfer, err error) {
 	if t != nil {
 		t.fail(err)
 	}
+}
+
+// errNobody says that the data port was closed before the transfer could begin: the server stops, or the time was up.
+var errNobody = &refusal{425, "nobody can come to the data port any more"}
+
+// abandoned says why a transfer that has not begun never will; nil if it may.
+func (c *session) abandoned(t *transfer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ctx.Err() != nil:
+		return context.Cause(c.ctx)
+	case t != nil && t.err != nil:
+		return t.err
+	case c.data != nil && c.data.ctx.Err() != nil:
+		return errNobody
+	}
+	return nil
 }
 
 // current is the transfer that runs; nil if none does.
@@ -84,7 +103,9 @@ func (c *session) fileOpened(t *transfer, offset int64) {
 	defer c.mu.Unlock()
 	if t != nil {
 		t.open = true
-		t.least -= offset
+		if t.verb == "STOR" { // ALLO is about the whole file, but for APPE about what is appended
+			t.least -= offset
+		}
 	}
 }
 

@@ -45,7 +45,8 @@ func (u *upload) may(exists bool) bool {
 }
 
 // ReadFrom implements io.ReaderFrom: the connection is read in large pieces.
-func (u *upload) ReadFrom(r io.Reader) (int64, error) {
+func (u *upload) ReadFrom(r io.Reader) (n int64, err error) {
+	defer u.files.session.caught(u.transfer, &err)
 	if conn, ok := r.(*dataConn); ok {
 		return conn.receive(u)
 	}
@@ -54,6 +55,7 @@ func (u *upload) ReadFrom(r io.Reader) (int64, error) {
 
 // Write implements io.Writer.
 func (u *upload) Write(p []byte) (total int, err error) {
+	defer u.files.session.caught(u.transfer, &err)
 	return u.store(len(p), func(most int) (int, error) {
 		n, err := u.file.Write(p[:most])
 		p = p[n:]
@@ -94,13 +96,14 @@ func (u *upload) TransferError(err error) {
 }
 
 // Close implements io.Closer: all is there, unless TransferError was called or the session knows better.
-func (u *upload) Close() error {
+func (u *upload) Close() (err error) {
+	defer u.files.session.caught(u.transfer, &err)
 	defer u.files.session.fileClosed(u.transfer)
 	defer u.files.session.srv.shelf.forget()
 	if u.err == nil {
 		u.err = u.files.session.interrupted(u.transfer, u.existed)
 	}
-	err := u.files.surely(u.close)
+	err = u.files.surely(u.close)
 	if u.err == nil && err != nil {
 		return u.files.told("", err)
 	}

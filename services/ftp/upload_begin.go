@@ -69,10 +69,12 @@ func (u *upload) openInPlace(more bool, offset int64) error {
 		u.appends = true
 	}
 	size, err := u.openFile(u.rel, flags)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !u.may(!u.made): // it came or went since open looked
+	}
+	u.existed = !u.made // it came or went since open looked
+	switch {
+	case !u.may(u.existed):
 		return errNoPermission
 	case more:
 		offset = size
@@ -196,8 +198,8 @@ func (u *upload) begin(file *os.File, name string) (size int64, err error) {
 	if err == nil {
 		err = part.Lock(file)
 	}
-	if u.part == "" && errors.Is(err, errors.ErrUnsupported) {
-		err = nil // there are no locks there: Hold keeps out those of this process
+	if isLockless(err) {
+		err = nil // Hold keeps out those of this process
 	}
 	if err != nil {
 		return 0, err
@@ -258,7 +260,7 @@ func (u *upload) beginCopy(n int64) error {
 
 // copySome copies some of it. On Linux the kernel does it, and on some file systems without copying.
 func (u *upload) copySome() error {
-	if err := u.files.session.ctx.Err(); err != nil {
+	if err := u.files.session.abandoned(u.transfer); err != nil {
 		return err
 	}
 	n, err := io.CopyN(u.file, u.source, min(u.left, copyPiece))
@@ -275,3 +277,6 @@ func (u *upload) copySome() error {
 	}
 	return nil
 }
+
+// isLockless says that a file system has no locks: some of those in a network and of FUSE.
+func isLockless(err error) bool { return isAny(err, errors.ErrUnsupported, syscall.ENOLCK) }

@@ -15,7 +15,7 @@ type wire struct {
 	moved  int64
 	taken  int64         // of what was sent, at the last look
 	since  time.Time     // when it was less, or the write began
-	took   time.Duration // in calls that wait for the peer, and for nobody else
+	took   time.Duration // in calls that wait for the peer; sendfile's wait for the disk, too
 	eof    bool          // the peer has sent its FIN
 	fixed  bool          // the deadline is another's
 	batch  []byte
@@ -68,7 +68,8 @@ func (w *wire) sent(began time.Time, n int64, err error) (again bool, _ error) {
 	return false, errStalled
 }
 
-// isSlow says whether the peer moves less than it has to. What the user's bandwidth or the disk takes is not its fault.
+// isSlow says whether the peer moves less than it has to. What the user's bandwidth takes is not its fault, nor what
+// the disk does but within sendfile, where nobody can tell one from the other.
 func (w *wire) isSlow() bool {
 	rate := float64(w.limits.minRate)
 	return rate > 0 && w.took > w.limits.grace && float64(w.moved) < w.took.Seconds()*rate
