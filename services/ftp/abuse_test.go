@@ -206,6 +206,7 @@ func TestBrokenUpload(t *testing.T) {
 	meter.await()
 	c.do("ABOR", "426")
 	c.want("226")
+	c.do("REIN", "220") // comes after all that the transfer does
 	fresh := anonymous(t, srv)
 	fresh.put("APPE new", "fresh")
 	if got, err := os.ReadFile(filepath.Join(dir, "new")); string(got) != "fresh" || err != nil {
