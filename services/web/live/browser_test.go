@@ -89,6 +89,7 @@ func runSite(t *testing.T, s *site, address string, seen chan<- sight) (bound st
 			http.NotFound(w, r)
 			return
 		}
+		w.Header().Set("Cache-Control", "no-store") // FileServer takes two changes within a second for one
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'unsafe-inline'")
 		http.FileServer(http.Dir(s.dir)).ServeHTTP(w, r)
 	}))
