@@ -53,7 +53,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		})
 	}
 	l.end(o)
-	o.add(l.buf, nil, nil, "")
+	o.add(l.buf)
 	o.scratch.Put(l)
 	if r.Level >= slog.LevelError {
 		o.through()

@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -72,9 +73,11 @@ type Observer struct {
 	quit, ended  chan struct{}
 
 	mu      sync.Mutex
-	buf     []byte // records that wait
-	records int    // how many they are
-	dropped int    // not yet reported
+	buf     []byte    // records that wait
+	records int       // how many they are
+	begun   time.Time // of the record that is being composed behind buf
+	message int       // where its message begins
+	dropped int       // not yet reported
 	stats   Stats
 	waiters []chan error
 	failure error // of the last attempt to write
@@ -172,18 +175,22 @@ func (o *Observer) Close() error {
 	return nil
 }
 
-// add appends one record, which is the concatenation of its parts and ends with a newline.
-func (o *Observer) add(a, b, c []byte, end string) {
-	n := len(a) + len(b) + len(c) + len(end)
+// add appends one record, which ends with a newline.
+func (o *Observer) add(record []byte) {
 	o.mu.Lock()
-	if o.closed || len(o.buf)+n > o.limit {
+	o.keep(append(o.buf, record...))
+}
+
+// keep makes b the buffer, which is what it was and one record more, if there is room. It unlocks mu.
+func (o *Observer) keep(b []byte) {
+	if o.closed || len(b) > o.limit {
 		o.stats.Dropped++
 		o.dropped++
 		o.mu.Unlock()
 		return
 	}
-	first, half := len(o.buf) == 0, len(o.buf) <= o.limit/2 && len(o.buf)+n > o.limit/2
-	o.buf = append(append(append(append(o.buf, a...), b...), c...), end...)
+	first, half := len(o.buf) == 0, len(o.buf) <= o.limit/2 && len(b) > o.limit/2
+	o.buf = b
 	o.records++
 	o.mu.Unlock()
 	if first {
@@ -225,7 +232,7 @@ func token(c chan struct{}) {
 	}
 }
 
-// recordWriter is what Writer returns.
+// recordWriter is what Writer returns. It also is a plugins.RecordWriter.
 type recordWriter struct {
 	o     *Observer
 	off   bool
@@ -233,39 +240,69 @@ type recordWriter struct {
 	level slog.Level
 }
 
-func (w *recordWriter) Write(p []byte) (int, error) { return w.WriteRecord(time.Time{}, p) }
+func (w *recordWriter) Write(p []byte) (int, error) {
+	o, text := w.o, bytes.TrimRight(p, "\r\n")
+	switch {
+	case w.off:
+	case o.format == Raw, o.format == Text && printable(text):
+		w.End(append(w.Begin(time.Time{}), text...))
+	default:
+		l := w.line(o.now(), text)
+		o.add(l.buf)
+		o.scratch.Put(l)
+		w.through()
+	}
+	return len(p), nil
+}
 
-// WriteRecord is Write for who knows what time it is: to look at the clock, as at is zero, costs as much as all else.
-func (w *recordWriter) WriteRecord(at time.Time, p []byte) (int, error) {
-	if w.off {
-		return len(p), nil
-	}
-	text := p
-	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
-		text = text[:len(text)-1]
-	}
+// Begin locks the observer and returns its buffer, where the record is to be appended. To look at the clock, as at is zero,
+// costs as much as all else.
+func (w *recordWriter) Begin(at time.Time) []byte {
 	o := w.o
 	if o.given || at.IsZero() && o.format != Raw {
 		at = o.now()
 	}
-	switch {
-	case o.format == Raw:
-		o.add(nil, nil, text, "\n")
-	case o.format == Text && printable(text):
-		s := o.stampOf(at)
-		o.add(s.text, w.head, text, "\n")
-	default:
-		l := o.newLine()
-		l.begin(o, at, w.head)
-		addMessage(l, o, text)
-		l.end(o)
-		o.add(l.buf, nil, nil, "")
+	o.mu.Lock()
+	b := o.buf
+	if o.format == Text {
+		b = append(append(b, o.stampOf(at).text...), w.head...)
+	}
+	o.begun, o.message = at, len(b)
+	return b
+}
+
+// End takes what came of the buffer and unlocks. It does not read what was written a moment ago, which costs a processor more
+// than to write it.
+func (w *recordWriter) End(b []byte) {
+	o := w.o
+	if o.format != Raw && o.format != Text {
+		l := w.line(o.begun, bytes.TrimRight(b[o.message:], "\r\n"))
+		b = append(o.buf, l.buf...)
 		o.scratch.Put(l)
+	} else if n := len(b); n == o.message || b[n-1] != '\n' {
+		b = append(b, '\n')
 	}
+	if w.off {
+		o.mu.Unlock()
+		return
+	}
+	o.keep(b)
+	w.through()
+}
+
+// line is a record in a format that does more than put something before it.
+func (w *recordWriter) line(at time.Time, text []byte) *line {
+	l := w.o.newLine()
+	l.begin(w.o, at, w.head)
+	addMessage(l, w.o, text)
+	l.end(w.o)
+	return l
+}
+
+func (w *recordWriter) through() {
 	if w.level >= slog.LevelError {
-		o.through()
+		w.o.through()
 	}
-	return len(p), nil
 }
 
 func (w *recordWriter) Close() error { return nil }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gtwistd/gtwistd/logfile"
+	"github.com/gtwistd/gtwistd/plugins"
 )
 
 func fixedClock() time.Time {
@@ -421,20 +422,29 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-func TestWriteRecord(t *testing.T) {
-	var out lockedBuffer
-	o := logfile.NewObserver(&out, logfile.ObserverOptions{})
-	w := o.Writer("web", slog.LevelInfo).(interface {
-		WriteRecord(at time.Time, p []byte) (int, error)
-	})
-	at := time.Date(2026, 11, 20, 9, 16, 43, 0, time.Local)
-	if _, err := w.WriteRecord(at, []byte("GET /\n")); err != nil {
+func TestRecordWriter(t *testing.T) {
+	at := time.Date(2026, 11, 20, 9, 16, 43, 5e6, time.Local)
+	levels, err := logfile.ParseLevels("info,quiet=error")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := out.String(), at.Format("2006-01-02T15:04:05-0700")+" [web#info] GET /\n"; got != want {
-		t.Errorf("log = %q, want %q", got, want)
+	for format, want := range map[logfile.Format]string{
+		logfile.Text:    at.Format("2006-01-02T15:04:05-0700") + " [web#info] GET /\n",
+		logfile.JSON:    `{"time":"` + at.Format("2006-01-02T15:04:05.000Z07:00") + `","level":"info","service":"web","msg":"GET /"}` + "\n",
+		logfile.Console: "09:16:43  INFO   web  GET /\n",
+		logfile.Raw:     "GET /\n",
+	} {
+		var out lockedBuffer
+		o := logfile.NewObserver(&out, logfile.ObserverOptions{Format: format, Levels: levels})
+		for _, service := range []string{"web", "quiet"} {
+			w := o.Writer(service, slog.LevelInfo).(plugins.RecordWriter)
+			w.End(append(w.Begin(at), "GET /\n"...))
+		}
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); got != want {
+			t.Errorf("format %d: log = %q, want %q", format, got, want)
+		}
 	}
 }

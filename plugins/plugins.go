@@ -94,10 +94,15 @@ type Announcement struct {
 	Path string
 }
 
-// TimedWriter is what a writer for access records may be, for services that have just looked at the clock.
-type TimedWriter interface {
-	// WriteRecord is Write for a record of that time.
-	WriteRecord(at time.Time, p []byte) (int, error)
+// RecordWriter is what a writer for access records may be, for services that write very many: a record is composed where it
+// will be kept, and has the time that the service has just looked at.
+type RecordWriter interface {
+	// Begin returns a buffer, at the end of which a record of that time is to be appended. Nobody else can write to that log until
+	// End gets what came of the buffer, so that the caller must do nothing in between that blocks or logs.
+	Begin(at time.Time) []byte
+	// End ends the record, which must be one line without control characters, since nobody looks at it again. The newline at its
+	// end is optional, as it is for Write.
+	End(record []byte)
 }
 
 // Env is all that a service may take from the process. The runner makes one for each service; its functions are safe for
@@ -128,7 +133,7 @@ type Env struct {
 	// AccessLog returns a writer for access records. Each Write is one record, with or without a newline at its end; it is
 	// buffered, never blocks and never fails because the disk does. Path "" is the program's own log; any other is a file
 	// that is rotated and reopened together with it, and an error wraps what opening it met. The service closes it. It may be
-	// a TimedWriter.
+	// a RecordWriter.
 	AccessLog func(path string) (io.WriteCloser, error)
 
 	// Users opens a password file, in the format of Apache's htpasswd; a relative path means the current directory. The error

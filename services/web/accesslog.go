@@ -26,11 +26,10 @@ import (
 //
 // The time is in UTC. It is safe for concurrent use.
 type accessLog struct {
-	w       io.WriteCloser
-	timed   plugins.TimedWriter // w, or nil
+	io.Closer
+	records plugins.RecordWriter
 	format  recordFormat
 	second  atomic.Pointer[second]
-	buffers sync.Pool // of *[]byte
 }
 
 // record is what is told about one request. Its strings are read during the call of write and not kept.
@@ -60,29 +59,35 @@ type second struct {
 	combined, json string // the latter without its fraction
 }
 
-// keptBuffer is the largest buffer that is used again: one client with enormous headers does not cost memory for ever.
-const keptBuffer = 4 << 10
-
 func newAccessLog(w io.WriteCloser, format recordFormat) *accessLog {
-	timed, _ := w.(plugins.TimedWriter)
-	return &accessLog{w: w, timed: timed, format: format, buffers: sync.Pool{New: func() any {
-		b := make([]byte, 0, 512)
-		return &b
-	}}}
+	records, ok := w.(plugins.RecordWriter)
+	if !ok {
+		records = &oneByOne{w: w}
+	}
+	return &accessLog{Closer: w, records: records, format: format}
 }
 
-// write writes one record with one Write. An error is the writer's to report.
+// write writes one record. An error is the writer's to report.
 func (a *accessLog) write(r *record) {
-	b := a.buffers.Get().(*[]byte)
-	*b = a.appendRecord((*b)[:0], r)
-	if a.timed != nil {
-		_, _ = a.timed.WriteRecord(r.end, *b)
-	} else {
-		_, _ = a.w.Write(*b)
-	}
-	if cap(*b) <= keptBuffer {
-		a.buffers.Put(b)
-	}
+	a.records.End(a.appendRecord(a.records.Begin(r.end), r))
+}
+
+// oneByOne makes a plugins.RecordWriter of any writer.
+type oneByOne struct {
+	w   io.Writer
+	mu  sync.Mutex
+	buf []byte
+}
+
+func (o *oneByOne) Begin(time.Time) []byte {
+	o.mu.Lock()
+	return o.buf[:0]
+}
+
+func (o *oneByOne) End(record []byte) {
+	_, _ = o.w.Write(record)
+	o.buf = record
+	o.mu.Unlock()
 }
 
 func (a *accessLog) appendRecord(b []byte, r *record) []byte {
@@ -183,14 +188,30 @@ func firstOf(h http.Header, name string) string {
 const hexDigits = "0123456789ABCDEF"
 
 // plain returns how many bytes at the start of s stand for themselves in both formats: all but those that could end a
-// field or a record, or do something to a terminal.
+// field or a record, or do something to a terminal. It looks at eight bytes at once.
 func plain(s string) int {
-	for i := range len(s) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; len(s)-i >= 8; i += 8 {
+		x := word(s[i : i+8])
+		quote, slash := x^'"'*ones, x^'\\'*ones
+		// Per byte: above 0x7f, then 0x7f itself, a quote, a backslash, or below 0x20. A borrow reaches the next byte only if
+		// there is one of them.
+		if (x|(x+ones)|(quote-ones)|(slash-ones)|(x-' '*ones))&high != 0 {
+			break
+		}
+	}
+	for ; i < len(s); i++ {
 		if odd[s[i]] {
 			return i
 		}
 	}
 	return len(s)
+}
+
+// word is the first eight bytes of s.
+func word(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // odd are the bytes that are not plain.

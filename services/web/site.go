@@ -312,7 +312,7 @@ func (s *site) close() {
 	if s.access == nil {
 		return
 	}
-	if err := s.access.w.Close(); err != nil {
+	if err := s.access.Close(); err != nil {
 		s.env.Log.Warn("closing the access log", "error", err)
 	}
 }
