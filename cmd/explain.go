@@ -210,8 +210,35 @@ func (p *program) unknownCommand(root *cobra.Command, word string, others ...str
 	return err
 }
 
-// explain turns what pflag found wrong into one clear line and a guess at what was meant.
+// explain turns what is wrong into one clear line and a guess at what was meant.
 func (p *program) explain(err error, c *cobra.Command, segment []string) error {
+	err = p.translate(err, c, segment)
+	usage, ok := errors.AsType[*plugins.UsageError](err)
+	if option := misdashed(c, segment); ok && option != "" {
+		return &plugins.UsageError{Reason: usage.Reason, Suggestion: fmt.Sprintf("did you mean --%s?", option)}
+	}
+	return err
+}
+
+// misdashed finds a long option behind something else than two hyphens, "" if there is none: pflag takes it for short ones, or
+// for an argument.
+func misdashed(c *cobra.Command, segment []string) (option string) {
+	if c == nil {
+		return ""
+	}
+	for _, word := range segment {
+		name := strings.TrimLeft(word, "-\u2013\u2014") // en and em dash
+		dashes := strings.TrimSuffix(word, name)
+		name, _, _ = strings.Cut(name, "=")
+		if dashes != "" && dashes != "--" && len(name) > 1 && c.Flags().Lookup(name) != nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// translate says in our words what pflag found wrong.
+func (p *program) translate(err error, c *cobra.Command, segment []string) error {
 	if c == nil {
 		c = p.rootCommand(&invocation{opts: newOptions()})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -250,7 +251,9 @@ func (l *logs) close(failedStart bool) error {
 	}
 	if failedStart {
 		for _, f := range l.files() {
-			errs = append(errs, f.Discard())
+			if err := f.Discard(); !errors.Is(err, fs.ErrPermission) { // after --uid it may have to stay, and says why
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)

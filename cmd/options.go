@@ -115,6 +115,12 @@ func (o *options) check() error {
 		}
 		o.umaskValue = &mask
 	}
+	if digits(o.profile) { // -p is the port of many a service
+		return &plugins.UsageError{
+			Reason:     "--profile " + quoted(o.profile) + ": a number, not a file",
+			Suggestion: "a port comes after the service: gtwistd web --port " + o.profile + "; a file of that name is ./" + o.profile,
+		}
+	}
 	if o.syslog && o.logfile != "" {
 		return plugins.Usagef("--syslog and --logfile %q: the log goes to one of them", o.logfile)
 	}

@@ -25,11 +25,23 @@ type invocation struct {
 
 // part is one service of the command line with its options filled in.
 type part struct {
-	name   string // "web", and "web-2" for the second web
-	plugin plugins.Plugin
-	maker  plugins.Maker
+	name    string // "web", and "web-2" for the second web
+	plugin  plugins.Plugin
+	maker   plugins.Maker
+	options *pflag.FlagSet
 	// fromEnv names the environment variables that set options of it.
 	fromEnv []string
+}
+
+// optionOf is the option that was given this value, "" if it was none.
+func (p *part) optionOf(value string) (name string) {
+	p.options.Visit(func(f *pflag.Flag) {
+		list, several := f.Value.(pflag.SliceValue)
+		if f.Value.String() == value || several && slices.Contains(list.GetSlice(), value) {
+			name = "--" + f.Name
+		}
+	})
+	return name
 }
 
 // parse reads [runner options] PLUGIN [options] [+ PLUGIN [options]]… or a command of the program. Help and the like are
@@ -164,7 +176,7 @@ func (p *program) serviceCommand(inv *invocation, plugin plugins.Plugin) *cobra.
 			if err != nil {
 				return err
 			}
-			inv.parts = append(inv.parts, part{name: inv.nameFor(plugin.Name), plugin: plugin, maker: maker, fromEnv: fromEnv})
+			inv.parts = append(inv.parts, part{name: inv.nameFor(plugin.Name), plugin: plugin, maker: maker, options: c.Flags(), fromEnv: fromEnv})
 			return nil
 		},
 	}

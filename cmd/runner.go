@@ -140,7 +140,7 @@ func (p *program) staysInFront(o *options) bool {
 	return o.nodaemon || os.Getpid() == 1 || p.getenv("NOTIFY_SOCKET") != ""
 }
 
-// run is the life of the process: lock, log, bind, confine, ready, serve, stop. What a step takes, its defer gives back,
+// run is the life of the process: lock, log, bind, confine, prepare, ready, serve, stop. What a step takes, its defer gives back,
 // in the reverse order and on every way out.
 func (r *runner) run() (err error) {
 	ctx, cancel := r.catchSignals()
@@ -205,6 +205,9 @@ func (r *runner) run() (err error) {
 	}
 	if err = r.confine(identity); err != nil {
 		return err
+	}
+	if err = r.prepareServices(ctx, identity); err != nil {
+		return abandoned(ctx, err)
 	}
 	r.state.Store(running) // whoever reads that it is ready may ask for a reload at once
 	if err = abandoned(ctx, nil); err != nil {

@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"runtime/debug"
 	"strings"
 
+	"github.com/gtwistd/gtwistd/daemon"
 	"github.com/gtwistd/gtwistd/internal/pool"
 	"github.com/gtwistd/gtwistd/internal/terms"
 	"github.com/gtwistd/gtwistd/plugins"
@@ -25,11 +27,27 @@ type service struct {
 // makeServices makes each part in order; when it returns without an error every listener is bound.
 func (r *runner) makeServices(ctx context.Context) error {
 	for _, part := range r.parts {
-		s := &service{part: part, env: r.environmentFor(part.name)}
+		s := &service{part: part, env: r.environmentFor(&part)}
 		if err := s.make(ctx); err != nil {
 			return fmt.Errorf("%s: %w", part.name, blameEnvironment(err, part.fromEnv))
 		}
 		r.services = append(r.services, s)
+	}
+	return nil
+}
+
+// prepareServices lets each service see what it may still do as that user, nil for the one who started the process.
+func (r *runner) prepareServices(ctx context.Context, identity *daemon.Identity) error {
+	for _, s := range r.services {
+		err := s.prepare(ctx)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("%s: %w", s.name, blameEnvironment(err, s.fromEnv))
+		if identity != nil && errors.Is(err, fs.ErrPermission) && hintOf(err) == "" {
+			err = &exitError{err, exitCode(err), fmt.Sprintf("after --uid the process is %s, who has no right to it", identity.Name)}
+		}
+		return err
 	}
 	return nil
 }
@@ -46,25 +64,33 @@ func blameEnvironment(err error, variables []string) error {
 	}
 }
 
-func (r *runner) environmentFor(name string) *plugins.Env {
+func (r *runner) environmentFor(part *part) *plugins.Env {
+	name := part.name
+	blame := func(err error, spec string) error {
+		usage, ok := errors.AsType[*plugins.UsageError](terms.Usage(err))
+		if option := part.optionOf(spec); ok && option != "" {
+			return &plugins.UsageError{Reason: option + ": " + usage.Reason, Suggestion: usage.Suggestion}
+		}
+		return terms.Usage(err)
+	}
 	return &plugins.Env{
 		Name: name,
 		Log:  r.logs.observer.Logger(name),
 		Pool: servicePool{r.pool},
 		Listen: func(ctx context.Context, spec string) (net.Listener, error) {
 			l, err := r.endpoints.Listen(ctx, name, spec)
-			return l, terms.Usage(err)
+			return l, blame(err, spec)
 		},
 		ListenPacket: func(ctx context.Context, spec string) (net.PacketConn, error) {
 			c, err := r.endpoints.ListenPacket(ctx, name, spec)
-			return c, terms.Usage(err)
+			return c, blame(err, spec)
 		},
 		TLS: func(_ context.Context, o plugins.TLSOptions) (*plugins.TLS, error) {
 			return terms.TLS(r.certs, &r.secrets, r.startDir, o)
 		},
 		ListenTLS: func(ctx context.Context, spec string, c *tls.Config) (net.Listener, error) {
 			l, err := r.endpoints.ListenTLS(ctx, name, spec, c)
-			return l, terms.Usage(err)
+			return l, blame(err, spec)
 		},
 		AccessLog: r.accessLog(name),
 		Users:     r.users,
@@ -87,6 +113,15 @@ func (s *service) make(ctx context.Context) (err error) {
 	defer recoverInto(&err, s.env.Log)
 	s.running, err = s.maker.Make(ctx, s.env)
 	return err
+}
+
+func (s *service) prepare(ctx context.Context) (err error) {
+	preparer, ok := s.running.(plugins.Preparer)
+	if !ok {
+		return nil
+	}
+	defer recoverInto(&err, s.env.Log)
+	return preparer.Prepare(ctx)
 }
 
 // serve returns nil only if the service ended because ctx did.

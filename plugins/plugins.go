@@ -63,6 +63,13 @@ type Reloader interface {
 	Reload(ctx context.Context) error
 }
 
+// Preparer is an optional ability of a Service: Prepare is called once, before Serve, when the process has given up the rights
+// with which it began (--uid, --chroot). An error ends the start, as one of Make does: that of a directory, say, which only
+// root could open.
+type Preparer interface {
+	Prepare(ctx context.Context) error
+}
+
 // Leaver is an optional ability of a Service: Leave tells the clients that are still there, in a protocol that has words for
 // it, that they are about to lose the connection. The runner calls it when the grace period is over or has been cut short, even
 // when Serve has returned while other services still stop, and then closes the connections. It returns as soon as ctx is done.

@@ -52,6 +52,12 @@ func launch(t testing.TB, p plugins.Plugin, args []string) (*Server, error) {
 		host.closeAll()
 		return nil, fmt.Errorf("%s %q: %w", p.Name, args, err)
 	}
+	if p, ok := svc.(plugins.Preparer); ok {
+		if err := p.Prepare(t.Context()); err != nil {
+			host.closeAll()
+			return nil, fmt.Errorf("%s %q: %w", p, args, err)
+		}
+	}
 	// Not t.Context: it ends before cleanups run, and a test decides itself when its service drains.
 	ctx, drain := context.WithCancel(context.WithoutCancel(t.Context()))
 	srv := &Server{Host: host, Service: svc, drain: drain, done: make(chan struct{})}

@@ -91,6 +91,7 @@ type server struct {
 
 var (
 	_ plugins.Service  = (*server)(nil)
+	_ plugins.Preparer = (*server)(nil)
 	_ plugins.Reloader = (*server)(nil)
 	_ plugins.Reporter = (*server)(nil)
 	_ plugins.Leaver   = (*server)(nil)
@@ -139,7 +140,6 @@ func (s *server) Serve(ctx context.Context) error {
 	if err := lib.Listen(); err != nil {
 		return err
 	}
-	s.inspect(ctx)
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var accepting, commands sync.WaitGroup
@@ -173,15 +173,22 @@ func (s *server) Serve(ctx context.Context) error {
 	return nil
 }
 
-// inspect warns of what this process may not do, now that it may have given up its rights.
-func (s *server) inspect(ctx context.Context) {
-	switch free, err := s.ports.check(s.reserved); {
-	case err != nil:
-		s.log.WarnContext(ctx, "no client will have a port for its data", "error", err)
-	case !free:
+// Prepare implements plugins.Preparer: it refuses what this process has no right to, now that it may have given up some.
+func (s *server) Prepare(ctx context.Context) error {
+	free, err := s.ports.check(s.reserved)
+	if err != nil {
+		return err
+	}
+	if !free {
 		s.log.WarnContext(ctx, "others have all of --passive-ports at the moment: until they end, no passive client will have a port for its data", "ports", s.ports.String())
 	}
-	s.warnOfDirectories(ctx)
+	return s.env.Pool.Do(ctx, func() error {
+		if err := s.enterRoot(); err != nil {
+			return err
+		}
+		s.warnOfDirectories(ctx)
+		return nil
+	})
 }
 
 // warnOfDirectories makes blocking calls.

@@ -164,6 +164,25 @@ func (s *server) tryHome(home accounts.Home) (closed, dry error) {
 	return nil, dry
 }
 
+// enterRoot says why anonymous, or those of whom the users file says nothing, would reach nothing in the directory of the
+// command line. It makes a blocking call.
+func (s *server) enterRoot() error {
+	guests := s.anonymous && s.book.Anonymous().Root == s.dir
+	others := s.users != nil && !s.book.HasUsers()
+	if !guests && !others {
+		return nil
+	}
+	root, err := s.roots.retain(s.dir)
+	if err != nil {
+		return fmt.Errorf("--root %q: %w", s.dir, err)
+	}
+	defer s.roots.release(root)
+	if _, err := root.root.Lstat("."); err != nil {
+		return fmt.Errorf("--root %q: %w", s.dir, bare(err))
+	}
+	return nil
+}
+
 // warnOfRoot does the same of the directory of the command line. It makes blocking calls.
 func (s *server) warnOfRoot(ctx context.Context) {
 	root, err := s.roots.retain(s.dir)

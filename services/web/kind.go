@@ -32,7 +32,7 @@ type Mounter interface {
 	// Mount checks options and argument and returns the handler of the place. A *plugins.UsageError is a mistake of the
 	// command line, any other error one of the files or machines that it names. The handler may also be
 	//
-	//   - a plugins.Reloader and a plugins.Reporter, which are called like a service's,
+	//   - a plugins.Preparer, a plugins.Reloader and a plugins.Reporter, which are called like a service's,
 	//   - a plugins.Service, whose Serve runs beside the server and ends with it,
 	//   - an io.Closer, which is called when no request is under way any more, also if the start fails.
 	Mount(ctx context.Context, at Place, env *plugins.Env) (http.Handler, error)

@@ -75,6 +75,17 @@ func (m *mount) close() error {
 	return nil
 }
 
+func (m *mount) prepare(ctx context.Context) error {
+	p, ok := m.inner.(plugins.Preparer)
+	if !ok {
+		return nil
+	}
+	if err := p.Prepare(ctx); err != nil {
+		return m.spec.blame(err)
+	}
+	return nil
+}
+
 func (m *mount) reload(ctx context.Context, log *slog.Logger) error {
 	if m.users != nil {
 		if err := m.users.Reload(ctx); err != nil {

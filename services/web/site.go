@@ -38,10 +38,21 @@ type site struct {
 }
 
 var (
+	_ plugins.Preparer  = (*site)(nil)
 	_ plugins.Reloader  = (*site)(nil)
 	_ plugins.Reporter  = (*site)(nil)
 	_ plugins.Announcer = (*site)(nil)
 )
+
+// Prepare implements plugins.Preparer.
+func (s *site) Prepare(ctx context.Context) error {
+	for _, m := range s.mounts {
+		if err := m.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Serve implements plugins.Service.
 func (s *site) Serve(ctx context.Context) error {

@@ -133,6 +133,12 @@ func (c *Config) openTree() (*tree, error) {
 	return t, nil
 }
 
+// Prepare implements plugins.Preparer: New may have opened the path with more rights than are left. The error says what is wrong
+// with it like that of New.
+func (h *Handler) Prepare(ctx context.Context) error {
+	return h.config.Pool.Do(ctx, func() error { return h.tree.Load().enter(h.config.Options.Upload) })
+}
+
 // Path returns the path as it was given, which may be a link.
 func (h *Handler) Path() string { return h.config.Path }
 

@@ -71,6 +71,24 @@ func openPath(given string, private func(path string) bool) (*tree, error) {
 	return nil, &pathError{"not a directory or regular file", nil}
 }
 
+// enter says why this process cannot use what is open, if it has given up rights since.
+func (t *tree) enter(uploads bool) error {
+	if t.file != "" {
+		f, err := t.root.OpenFile(t.file, os.O_RDONLY|regular.Nonblock, 0)
+		if err != nil {
+			return explain(err)
+		}
+		return f.Close()
+	}
+	if _, err := t.root.Lstat("."); err != nil {
+		return explain(err)
+	}
+	if uploads {
+		return t.checkUpload()
+	}
+	return nil
+}
+
 func openDirectory(dir string, private func(path string) bool) (*tree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
