@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/gtwistd/gtwistd/logfile"
-	"github.com/gtwistd/gtwistd/plugins"
 )
 
 func fixedClock() time.Time {
@@ -437,7 +436,10 @@ func TestRecordWriter(t *testing.T) {
 		var out lockedBuffer
 		o := logfile.NewObserver(&out, logfile.ObserverOptions{Format: format, Levels: levels})
 		for _, service := range []string{"web", "quiet"} {
-			w := o.Writer(service, slog.LevelInfo).(plugins.RecordWriter)
+			w := o.Writer(service, slog.LevelInfo).(interface { // a plugins.RecordWriter
+				Begin(at time.Time) []byte
+				End(record []byte)
+			})
 			w.End(append(w.Begin(at), "GET /\n"...))
 		}
 		if err := o.Close(); err != nil {
