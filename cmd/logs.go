@@ -86,8 +86,10 @@ func (r *runner) openLogs(identity *daemon.Identity) error {
 func (r *runner) openObserver(l *logs, o logfile.ObserverOptions) (err error) {
 	switch {
 	case r.opts.syslog:
-		l.observer, err = logfile.NewSyslog(r.opts.prefix, o)
-		return err
+		if l.observer, err = logfile.NewSyslog(r.opts.prefix, o); err != nil {
+			return &exitError{fmt.Errorf("--syslog: %w", err), exitFailed, "start a daemon such as rsyslogd, whose socket is /dev/log, or log to a file: --logfile FILE"}
+		}
+		return nil
 	case r.paths.logfile == "":
 		stdout, err := duplicate(r.stdout)
 		if err != nil {
