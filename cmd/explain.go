@@ -210,35 +210,54 @@ func (p *program) unknownCommand(root *cobra.Command, word string, others ...str
 	return err
 }
 
-// explain turns what is wrong into one clear line and a guess at what was meant.
-func (p *program) explain(err error, c *cobra.Command, segment []string) error {
-	err = p.translate(err, c, segment)
-	usage, ok := errors.AsType[*plugins.UsageError](err)
-	if option := misdashed(c, segment); ok && option != "" {
-		return &plugins.UsageError{Reason: usage.Reason, Suggestion: fmt.Sprintf("did you mean --%s?", option)}
-	}
-	return err
-}
+// hyphens are what word processors make of a hyphen: hyphen, non-breaking, dashes, minus.
+const hyphens = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 
-// misdashed finds a long option behind something else than two hyphens, "" if there is none: pflag takes it for short ones, or
-// for an argument.
-func misdashed(c *cobra.Command, segment []string) (option string) {
-	if c == nil {
-		return ""
-	}
-	for _, word := range segment {
-		name := strings.TrimLeft(word, "-\u2013\u2014") // en and em dash
+// checkDashes refuses an option behind something else than hyphens, and a long one behind a single hyphen, which pflag would
+// take for short ones: "-root" for -r with the value "oot".
+func checkDashes(root *cobra.Command, segment []string) error {
+	c, prefix := root, ""
+	for i := 0; i < len(segment); i++ {
+		word := segment[i]
+		name := strings.TrimLeft(word, "-"+hyphens)
 		dashes := strings.TrimSuffix(word, name)
-		name, _, _ = strings.Cut(name, "=")
-		if dashes != "" && dashes != "--" && len(name) > 1 && c.Flags().Lookup(name) != nil {
-			return name
+		option, _, joined := strings.Cut(name, "=")
+		long := c.Flags().Lookup(option)
+		switch {
+		case word == "--":
+			return nil
+		case dashes == "":
+			if next, _, err := c.Find([]string{word}); c == root && err == nil && next != c {
+				c, prefix = next, next.Name()+": "
+			}
+		case long != nil && len(option) > 1 && dashes != "--":
+			return &plugins.UsageError{Reason: prefix + "a long option has two hyphens: " + quoted(word), Suggestion: "did you mean --" + option + "?"}
+		case strings.ContainsAny(dashes, hyphens) && len(option) == 1 && c.Flags().ShorthandLookup(option) != nil:
+			return &plugins.UsageError{Reason: prefix + "a dash, not a hyphen: " + quoted(word), Suggestion: "did you mean -" + option + "?"}
+		case dashes == "--" && long != nil && !joined && long.NoOptDefVal == "",
+			dashes == "-" && endsInValue(c, name):
+			i++ // the next word is its value, whatever it looks like
 		}
 	}
-	return ""
+	return nil
 }
 
-// translate says in our words what pflag found wrong.
-func (p *program) translate(err error, c *cobra.Command, segment []string) error {
+// endsInValue says whether the last of some short options takes the next word as its value.
+func endsInValue(c *cobra.Command, letters string) bool {
+	for i := range len(letters) {
+		f := c.Flags().ShorthandLookup(letters[i : i+1])
+		if f == nil {
+			return false
+		}
+		if f.NoOptDefVal == "" {
+			return i == len(letters)-1
+		}
+	}
+	return false
+}
+
+// explain turns what pflag found wrong into one clear line and a guess at what was meant.
+func (p *program) explain(err error, c *cobra.Command, segment []string) error {
 	if c == nil {
 		c = p.rootCommand(&invocation{opts: newOptions()})
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -253,9 +252,7 @@ func (l *logs) close(failedStart bool) error {
 	}
 	if failedStart {
 		for _, f := range l.files() {
-			if err := f.Discard(); !errors.Is(err, fs.ErrPermission) { // after --uid it may have to stay, and says why
-				errs = append(errs, err)
-			}
+			errs = append(errs, f.Discard())
 		}
 	}
 	return errors.Join(errs...)

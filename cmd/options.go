@@ -118,7 +118,7 @@ func (o *options) check() error {
 	if digits(o.profile) { // -p is the port of many a service
 		return &plugins.UsageError{
 			Reason:     "--profile " + quoted(o.profile) + ": a number, not a file",
-			Suggestion: "a port comes after the service: gtwistd web --port " + o.profile + "; a file of that name is ./" + o.profile,
+			Suggestion: "a port comes after the service: web --port " + o.profile + "; a file of that name is ./" + o.profile,
 		}
 	}
 	if o.syslog && o.logfile != "" {

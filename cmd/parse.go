@@ -33,15 +33,17 @@ type part struct {
 	fromEnv []string
 }
 
-// optionOf is the option that was given this value, "" if it was none.
-func (p *part) optionOf(value string) (name string) {
+// listener is the first option that was given this endpoint, "" if there is none.
+func (p *part) listener(endpoint string) (option string) {
 	p.options.Visit(func(f *pflag.Flag) {
+		kind := annotation(f, valueKey)
 		list, several := f.Value.(pflag.SliceValue)
-		if f.Value.String() == value || several && slices.Contains(list.GetSlice(), value) {
-			name = "--" + f.Name
+		given := f.Value.String() == endpoint || several && slices.Contains(list.GetSlice(), endpoint)
+		if given && option == "" && (kind == "ENDPOINT" || kind == "PORT") {
+			option = "--" + f.Name
 		}
 	})
-	return name
+	return option
 }
 
 // parse reads [runner options] PLUGIN [options] [+ PLUGIN [options]]… or a command of the program. Help and the like are
@@ -59,6 +61,9 @@ func (p *program) parse(args []string) (*invocation, error) {
 			newRoot = p.partCommand // the other would set the runner's options back to their defaults
 		}
 		root := newRoot(inv)
+		if err := checkDashes(root, segment); err != nil {
+			return nil, err
+		}
 		root.SetArgs(segment)
 		command, err := root.ExecuteC()
 		if err != nil {

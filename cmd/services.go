@@ -67,11 +67,12 @@ func blameEnvironment(err error, variables []string) error {
 func (r *runner) environmentFor(part *part) *plugins.Env {
 	name := part.name
 	blame := func(err error, spec string) error {
-		usage, ok := errors.AsType[*plugins.UsageError](terms.Usage(err))
-		if option := part.optionOf(spec); ok && option != "" {
+		err = terms.Usage(err)
+		usage, ok := errors.AsType[*plugins.UsageError](err)
+		if option := part.listener(spec); ok && option != "" {
 			return &plugins.UsageError{Reason: option + ": " + usage.Reason, Suggestion: usage.Suggestion}
 		}
-		return terms.Usage(err)
+		return err
 	}
 	return &plugins.Env{
 		Name: name,

@@ -146,7 +146,8 @@ func special(path string) bool {
 func (f *File) Path() string { return f.name }
 
 // Discard closes the file and removes it again if Open created it and nobody else has written to it since: a start that
-// fails leaves nothing behind, but takes no line of another process away.
+// fails leaves nothing behind, but takes no line of another process away. A file whose directory this process may not write to
+// any more stays.
 func (f *File) Discard() error {
 	err := f.Close()
 	f.mu.Lock()
@@ -155,7 +156,10 @@ func (f *File) Discard() error {
 	if !f.created || missing != nil || !os.SameFile(info, f.info) || info.Size() != f.wrote {
 		return err
 	}
-	return errors.Join(err, os.Remove(f.path))
+	if removed := os.Remove(f.path); !errors.Is(removed, fs.ErrPermission) {
+		err = errors.Join(err, removed)
+	}
+	return err
 }
 
 // Write appends p, which is one or more whole lines. It first follows a file that was moved away and rotates if a

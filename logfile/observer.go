@@ -184,6 +184,9 @@ func (o *Observer) add(record []byte) {
 // keep makes b the buffer, which is what it was and one record more, if there is room. It unlocks mu.
 func (o *Observer) keep(b []byte) {
 	if o.closed || len(b) > o.limit {
+		if !o.closed {
+			o.buf = b[:len(o.buf)] // for the next one, if it has grown
+		}
 		o.stats.Dropped++
 		o.dropped++
 		o.mu.Unlock()
@@ -245,7 +248,8 @@ func (w *recordWriter) Write(p []byte) (int, error) {
 	switch {
 	case w.off:
 	case o.format == Raw, o.format == Text && printable(text):
-		w.End(append(w.Begin(time.Time{}), text...))
+		b, _ := w.Begin(time.Time{})
+		w.End(append(b, text...))
 	default:
 		l := w.line(o.now(), text)
 		o.add(l.buf)
@@ -257,7 +261,10 @@ func (w *recordWriter) Write(p []byte) (int, error) {
 
 // Begin locks the observer and returns its buffer, where the record is to be appended. To look at the clock, as at is zero,
 // costs as much as all else.
-func (w *recordWriter) Begin(at time.Time) []byte {
+func (w *recordWriter) Begin(at time.Time) (buf []byte, ok bool) {
+	if w.off {
+		return nil, false
+	}
 	o := w.o
 	if o.given || at.IsZero() && o.format != Raw {
 		at = o.now()
@@ -268,7 +275,7 @@ func (w *recordWriter) Begin(at time.Time) []byte {
 		b = append(append(b, o.stampOf(at).text...), w.head...)
 	}
 	o.begun, o.message = at, len(b)
-	return b
+	return b, true
 }
 
 // End takes what came of the buffer and unlocks. It does not read what was written a moment ago, which costs a processor more
@@ -281,10 +288,6 @@ func (w *recordWriter) End(b []byte) {
 		o.scratch.Put(l)
 	} else if n := len(b); n == o.message || b[n-1] != '\n' {
 		b = append(b, '\n')
-	}
-	if w.off {
-		o.mu.Unlock()
-		return
 	}
 	o.keep(b)
 	w.through()

@@ -437,10 +437,14 @@ func TestRecordWriter(t *testing.T) {
 		o := logfile.NewObserver(&out, logfile.ObserverOptions{Format: format, Levels: levels})
 		for _, service := range []string{"web", "quiet"} {
 			w := o.Writer(service, slog.LevelInfo).(interface { // a plugins.RecordWriter
-				Begin(at time.Time) []byte
+				Begin(at time.Time) ([]byte, bool)
 				End(record []byte)
 			})
-			w.End(append(w.Begin(at), "GET /\n"...))
+			if b, ok := w.Begin(at); ok != (service == "web") {
+				t.Errorf("format %d: Begin of %s = %v", format, service, ok)
+			} else if ok {
+				w.End(append(b, "GET /\n"...))
+			}
 		}
 		if err := o.Close(); err != nil {
 			t.Fatal(err)

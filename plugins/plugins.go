@@ -64,8 +64,8 @@ type Reloader interface {
 }
 
 // Preparer is an optional ability of a Service: Prepare is called once, before Serve, when the process has given up the rights
-// with which it began (--uid, --chroot). An error ends the start, as one of Make does: that of a directory, say, which only
-// root could open.
+// with which it began (--uid, --chroot). An error ends the start, and Prepare has released what Make opened, as Make does: that
+// of a directory, say, which only root could open.
 type Preparer interface {
 	Prepare(ctx context.Context) error
 }
@@ -105,8 +105,9 @@ type Announcement struct {
 // will be kept, and has the time that the service has just looked at.
 type RecordWriter interface {
 	// Begin returns a buffer, at the end of which a record of that time is to be appended. Nobody else can write to that log until
-	// End gets what came of the buffer, so that the caller must do nothing in between that blocks or logs.
-	Begin(at time.Time) []byte
+	// End gets what came of the buffer: in between, the caller does nothing that blocks or logs, and a panic must not keep it
+	// from End. If ok is false nobody wants the record, and there is no End.
+	Begin(at time.Time) (buf []byte, ok bool)
 	// End ends the record, which must be one line without control characters, since nobody looks at it again. The newline at its
 	// end is optional, as it is for Write.
 	End(record []byte)

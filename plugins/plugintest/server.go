@@ -52,10 +52,10 @@ func launch(t testing.TB, p plugins.Plugin, args []string) (*Server, error) {
 		host.closeAll()
 		return nil, fmt.Errorf("%s %q: %w", p.Name, args, err)
 	}
-	if p, ok := svc.(plugins.Preparer); ok {
-		if err := p.Prepare(t.Context()); err != nil {
+	if preparer, ok := svc.(plugins.Preparer); ok {
+		if err := preparer.Prepare(t.Context()); err != nil {
 			host.closeAll()
-			return nil, fmt.Errorf("%s %q: %w", p, args, err)
+			return nil, fmt.Errorf("%s %q: %w", p.Name, args, err)
 		}
 	}
 	// Not t.Context: it ends before cleanups run, and a test decides itself when its service drains.

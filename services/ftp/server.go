@@ -175,6 +175,14 @@ func (s *server) Serve(ctx context.Context) error {
 
 // Prepare implements plugins.Preparer: it refuses what this process has no right to, now that it may have given up some.
 func (s *server) Prepare(ctx context.Context) error {
+	err := s.inspect(ctx)
+	if err != nil {
+		s.close()
+	}
+	return err
+}
+
+func (s *server) inspect(ctx context.Context) error {
 	free, err := s.ports.check(s.reserved)
 	if err != nil {
 		return err

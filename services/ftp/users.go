@@ -164,25 +164,6 @@ func (s *server) tryHome(home accounts.Home) (closed, dry error) {
 	return nil, dry
 }
 
-// enterRoot says why anonymous, or those of whom the users file says nothing, would reach nothing in the directory of the
-// command line. It makes a blocking call.
-func (s *server) enterRoot() error {
-	guests := s.anonymous && s.book.Anonymous().Root == s.dir
-	others := s.users != nil && !s.book.HasUsers()
-	if !guests && !others {
-		return nil
-	}
-	root, err := s.roots.retain(s.dir)
-	if err != nil {
-		return fmt.Errorf("--root %q: %w", s.dir, err)
-	}
-	defer s.roots.release(root)
-	if _, err := root.root.Lstat("."); err != nil {
-		return fmt.Errorf("--root %q: %w", s.dir, bare(err))
-	}
-	return nil
-}
-
 // warnOfRoot does the same of the directory of the command line. It makes blocking calls.
 func (s *server) warnOfRoot(ctx context.Context) {
 	root, err := s.roots.retain(s.dir)
@@ -205,6 +186,24 @@ func (s *server) warnOfRoot(ctx context.Context) {
 		}
 		s.log.WarnContext(ctx, way+", but this process cannot write to the directory: every upload there will be refused", "root", s.roots.path(), "error", err)
 	}
+}
+
+// enterRoot says why nobody would reach anything: all users are in the directory of the command line, which this process cannot
+// enter. It makes a blocking call.
+func (s *server) enterRoot() error {
+	guests := s.anonymous && s.book.Anonymous().Root == s.dir
+	if s.book.HasUsers() || !guests && s.users == nil {
+		return nil
+	}
+	root, err := s.roots.retain(s.dir)
+	if err != nil {
+		return fmt.Errorf("--root %q: %w", s.dir, err)
+	}
+	defer s.roots.release(root)
+	if _, err := root.root.Lstat("."); err != nil {
+		return fmt.Errorf("--root %q: %w", s.dir, bare(err))
+	}
+	return nil
 }
 
 // readable says why a directory cannot be listed.

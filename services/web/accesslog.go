@@ -69,7 +69,12 @@ func newAccessLog(w io.WriteCloser, format recordFormat) *accessLog {
 
 // write writes one record. An error is the writer's to report.
 func (a *accessLog) write(r *record) {
-	a.records.End(a.appendRecord(a.records.Begin(r.end), r))
+	b, ok := a.records.Begin(r.end)
+	if !ok {
+		return
+	}
+	defer func() { a.records.End(b) }()
+	b = a.appendRecord(b, r)
 }
 
 // oneByOne makes a plugins.RecordWriter of any writer.
@@ -79,9 +84,9 @@ type oneByOne struct {
 	buf []byte
 }
 
-func (o *oneByOne) Begin(time.Time) []byte {
+func (o *oneByOne) Begin(time.Time) ([]byte, bool) {
 	o.mu.Lock()
-	return o.buf[:0]
+	return o.buf[:0], true
 }
 
 func (o *oneByOne) End(record []byte) {

@@ -48,6 +48,7 @@ var (
 func (s *site) Prepare(ctx context.Context) error {
 	for _, m := range s.mounts {
 		if err := m.prepare(ctx); err != nil {
+			s.close()
 			return err
 		}
 	}

@@ -134,9 +134,20 @@ func (c *Config) openTree() (*tree, error) {
 }
 
 // Prepare implements plugins.Preparer: New may have opened the path with more rights than are left. The error says what is wrong
-// with it like that of New.
+// with it like that of New. That the directory itself takes no uploads any more is a warning, as one below it may.
 func (h *Handler) Prepare(ctx context.Context) error {
-	return h.config.Pool.Do(ctx, func() error { return h.tree.Load().enter(h.config.Options.Upload) })
+	return h.config.Pool.Do(ctx, func() error {
+		t := h.tree.Load()
+		if err := t.enter(); err != nil {
+			return err
+		}
+		if h.config.Options.Upload {
+			if err := t.checkUpload(); err != nil {
+				h.config.Log.WarnContext(ctx, "uploads to the directory itself will be refused", "root", t.path, "error", err)
+			}
+		}
+		return t.checkPages(&h.config.Options)
+	})
 }
 
 // Path returns the path as it was given, which may be a link.
