@@ -43,11 +43,12 @@ var imports = []struct {
 	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork", "internal/part", "internal/peer", "internal/regular"}, []string{"plugins/plugintest"}},
 	{"services/ftp/accounts", []string{"plugins", "internal/peer", "internal/regular", "internal/suggest"}, []string{"plugins/plugintest"}},
 	{"services/*", []string{"plugins"}, []string{"plugins/plugintest"}},
+	{"services/web/proxy", []string{"plugins", "internal/regular"}, []string{"plugins/plugintest"}},
 	{"services/*/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 
-	// Leaves know nobody; what an endpoint was meant to be is guessed like a command, a password file may be none, and what lies
+	// Leaves know nobody; what an endpoint was meant to be is guessed like a command, a password or certificate file may be none, and what lies
 	// within a directory is said in one place.
-	{"internal/certs", []string{"internal/secrets"}, nil},
+	{"internal/certs", []string{"internal/regular", "internal/secrets"}, nil},
 	{"internal/htpasswd", []string{"internal/regular"}, nil},
 	{"internal/endpoint", []string{"internal/suggest"}, []string{"internal/certs"}},
 	{"daemon", nil, nil},

@@ -197,7 +197,7 @@ func (c *cache) Get(_ context.Context, key string) ([]byte, error) {
 	if strings.ContainsAny(key, `/\:`) {
 		return nil, autocert.ErrCacheMiss
 	}
-	data, err := os.ReadFile(c.path(key))
+	data, err := readFile(c.path(key))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, autocert.ErrCacheMiss
 	}
@@ -229,7 +229,7 @@ func (c *cache) Delete(_ context.Context, key string) error {
 
 // leaf is the certificate that was last issued for a domain, nil if there is none.
 func (c *cache) leaf(domain string) *x509.Certificate {
-	data, err := os.ReadFile(c.path(domain))
+	data, err := readFile(c.path(domain))
 	if err != nil {
 		return nil
 	}

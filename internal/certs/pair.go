@@ -8,9 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/gtwistd/gtwistd/internal/regular"
+)
+
+const (
+	// maxFile bounds what is read of one file, in bytes; the authorities of a whole system are a quarter of a MiB.
+	maxFile = 4 << 20
+
+	// fileKind is what each is said to be.
+	fileKind = "certificate file"
 )
 
 func (p Pair) keyFile() string {
@@ -61,7 +70,7 @@ func readPair(p Pair, w words, at func(string) string) (*tls.Certificate, error)
 }
 
 func readPEM(word, name string, at func(string) string) ([]byte, error) {
-	data, err := os.ReadFile(at(name))
+	data, err := readFile(at(name))
 	if err == nil && cutShort(data) {
 		err = errors.New("a PEM block in it has no end")
 	}
@@ -69,6 +78,18 @@ func readPEM(word, name string, at func(string) string) ([]byte, error) {
 		return nil, fileError(word, name, err)
 	}
 	return data, nil
+}
+
+// readFile reads what may be no file at all. Its error leaves the path out, or is one for fileError.
+func readFile(path string) ([]byte, error) {
+	data, err := regular.Read(path, maxFile, fileKind)
+	if err == nil {
+		return data, nil
+	}
+	if text, found := strings.CutPrefix(err.Error(), path+": "); found {
+		err = errors.New(text)
+	}
+	return nil, err
 }
 
 // fileError leaves the path that was opened out of err, as the name is known to the person who gave it.

@@ -13,10 +13,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/regular"
 )
 
 const (
@@ -35,7 +36,7 @@ func (m *Manager) ensureSelfMade() error {
 	}
 	now := m.now()
 	path := m.reach(m.state.file(selfMade))
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxFile, fileKind)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return m.state.fail(err)
 	}

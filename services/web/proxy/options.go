@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/gtwistd/gtwistd/internal/regular"
 	"github.com/gtwistd/gtwistd/plugins"
 )
 
@@ -25,6 +25,9 @@ const (
 
 	// maxHeaderBytes is for an upstream's header; with more the answer is 502.
 	maxHeaderBytes = 64 << 10
+
+	// maxCA bounds a file of authorities, in bytes; those of a whole system are a quarter of a MiB.
+	maxCA = 4 << 20
 
 	// maxIdle is how many idle connections are kept for each upstream.
 	maxIdle = 512
@@ -138,7 +141,7 @@ func (o *Options) tlsConfig() (*tls.Config, error) {
 	if o.tlsCA == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(string(o.tlsCA))
+	pem, err := regular.Read(string(o.tlsCA), maxCA, "certificate file")
 	if err != nil {
 		return nil, fmt.Errorf("tls-ca: %w", err)
 	}
