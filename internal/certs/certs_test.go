@@ -32,7 +32,7 @@ func TestFileErrors(t *testing.T) {
 		{"no certificate file", certs.Pair{Cert: "no.crt", Key: "a.key"}, `--certificate "no.crt": no such file or directory`, ""},
 		{"no file with both", certs.Pair{Cert: "no.pem"}, `--certificate "no.pem": no such file or directory`, ""},
 		{"no chain file", certs.Pair{Cert: "a.pem", Chain: "no.crt"}, `chain "no.crt": no such file or directory`, ""},
-		{"a directory", certs.Pair{Cert: "."}, `--certificate ".": is a directory`, ""},
+		{"a directory", certs.Pair{Cert: "."}, `--certificate ".": not a regular file`, ""},
 		{"key only", certs.Pair{Cert: "a.key", Key: "a.key"}, `--certificate "a.key": no certificate in it`, "name it with --certificate"},
 		{"certificate only", certs.Pair{Cert: "a.crt"}, `--certificate "a.crt": no private key in it`, "if the key is in another file"},
 		{"certificate twice", certs.Pair{Cert: "a.crt", Key: "a.crt"}, `--privkey "a.crt": no private key in it`, ""},
