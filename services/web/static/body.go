@@ -3,6 +3,7 @@ package static
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -30,8 +31,16 @@ func (e *bodyError) refusal() (status int, reason string) {
 // errLong says that a body is longer than it may be.
 var errLong = &refusal{http.StatusBadRequest, "the body is longer than its Content-Range"}
 
+// bodyFailed returns the error for a body that could not be read: one longer than the server takes is a refusal.
+func bodyFailed(err error) error {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes", tooLarge.Limit)}
+	}
+	return &bodyError{err}
+}
+
 // receive copies a body that is no longer than limit, which negative is no limit. The error is a *bodyError if it is the
-// client's, and errLong.
+// client's, errLong, or a *refusal if the server takes no body of that length.
 func receive(ctx context.Context, dst io.Writer, body io.Reader, limit int64) (n int64, err error) {
 	buf := make([]byte, uploadChunk)
 	for {
@@ -47,7 +56,7 @@ func receive(ctx context.Context, dst io.Writer, body io.Reader, limit int64) (n
 		case readErr == io.EOF:
 			return n, nil
 		case readErr != nil:
-			return n, &bodyError{readErr}
+			return n, bodyFailed(readErr)
 		case ctx.Err() != nil:
 			return n, &bodyError{ctx.Err()}
 		}

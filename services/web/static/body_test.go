@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -233,4 +234,27 @@ func FuzzUploadName(f *testing.F) {
 			t.Errorf("%q becomes %q, which is not found", given, name)
 		}
 	})
+}
+
+// TestUploadPastTheServersLimit is about bodies without a length.
+func TestUploadPastTheServersLimit(t *testing.T) {
+	const head = "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"b\"\r\n\r\n"
+	h, dir := uploads(t, Options{})
+	for _, test := range []struct{ method, path, head string }{
+		{"PUT", "/a", ""},
+		{"PUT", "/a?upload", ""},
+		{"POST", "/", head},
+		{"POST", "/", "--x\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n"},
+		{"POST", "/", "--y"},
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(test.method, test.path, io.MultiReader(strings.NewReader(test.head), strings.NewReader(strings.Repeat("a", 1000))))
+		r.Header.Set("Content-Type", `multipart/form-data; boundary=x`)
+		r.Body = http.MaxBytesReader(w, r.Body, 500)
+		h.ServeHTTP(w, r)
+		found, err := os.ReadDir(dir)
+		if w.Code != 413 || !strings.Contains(w.Body.String(), "at most 500 bytes") || err != nil || len(found) != 0 {
+			t.Errorf("%s %s %q = %d %q, %d files left, %v, want 413 and none", test.method, test.path, test.head, w.Code, w.Body, len(found), err)
+		}
+	}
 }

@@ -80,12 +80,12 @@ func (h *Handler) postForm(w http.ResponseWriter, r *http.Request) error {
 			break
 		}
 		if err != nil {
-			return h.refuseRest(w, r, files, "", &bodyError{err})
+			return h.refuseRest(w, r, files, "", bodyFailed(err))
 		}
 		name := lastElement(field.FileName())
 		if name == "" { // a field without a file
 			if _, err := io.Copy(io.Discard, field); err != nil {
-				return h.refuseRest(w, r, files, "", &bodyError{err})
+				return h.refuseRest(w, r, files, "", bodyFailed(err))
 			}
 			continue
 		}
