@@ -42,7 +42,7 @@ func (c *common) accessFlags(fs *pflag.FlagSet) {
 	c.auth = plugins.Path{Kind: "FILE"}
 	fs.Var(&c.auth, "auth", "admit only the users of this password file; gtwistd hash-password NAME writes its lines")
 	fs.Var(&c.realm, "auth-realm", "what browsers show when they ask for the password (default "+defaultRealm+")")
-	fs.Var(&c.rate, "rate-limit", "answer 429 to a client with more than N requests a second (N/s), minute (N/m) or hour (N/h); BURST may come at once, as many as N if it is not said (default no limit)")
+	fs.Var(&c.rate, "rate-limit", "answer 429 to a client with more than N requests a second (N/s), minute (N/m) or hour (N/h); BURST may come at once, as many as N if it is not said")
 	fs.Var(&c.maxBody, "max-body", "answer 413 to requests with a larger body (default no limit)")
 	fs.Var(&c.origins, "cors", "let scripts of other sites read the answers: all sites, or only ORIGIN, such as https://example.org; repeatable")
 	fs.Lookup("cors").NoOptDefVal = anyOrigin

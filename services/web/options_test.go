@@ -128,6 +128,7 @@ func TestWrongOptions(t *testing.T) {
 
 		// The log, and where to listen.
 		{[]string{"--access-log", ""}, `no path`, true},
+		{[]string{"--access-log", "-"}, `--access-log "-": not a file`, true},
 		{[]string{"--access-log", "missing/x"}, `no such file or directory`, false},
 		{[]string{"--access-format", "x"}, `not one of combined, json`, true},
 		{[]string{"--route-prefix", "x"}, `--route-prefix "x": not a path such as /app`, true},
@@ -197,6 +198,16 @@ func TestWrongOptions(t *testing.T) {
 			t.Errorf("--%s: no case gives it a wrong value", f.Name)
 		}
 	})
+}
+
+// TestRateOff says that no limit, said for all mounts, is what a mount may have, and be given.
+func TestRateOff(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{{"--rate-limit", "off"}, {"--rate-limit", "1/s", "--rate-limit", "off"}, {"--rate-limit", "1/s", "--mount", "/=static:.,rate-limit=off"}} {
+		if err := made(t, args...); err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
 }
 
 // TestMountInherits says that a mount has the options of the service but for those that it names itself, of which it has its

@@ -76,7 +76,7 @@ func parseCount(s string) (int, error) {
 // String implements pflag.Value.
 func (z *requestRate) String() string {
 	if z.count == 0 {
-		return ""
+		return "off"
 	}
 	unit := map[time.Duration]string{time.Second: "s", time.Minute: "m", time.Hour: "h"}[z.per]
 	text := fmt.Sprintf("%d/%s", z.count, unit)

@@ -178,6 +178,9 @@ func (o *options) check() error {
 		}
 		o.routePrefix = strings.TrimSuffix(o.routePrefix, "/")
 	}
+	if o.accessLog.Given == "-" {
+		return &plugins.UsageError{Reason: `--access-log "-": not a file`, Suggestion: "--access-log /dev/stdout, or ./- for a file of that name"}
+	}
 	if err := o.guards.check(); err != nil {
 		return err
 	}
