@@ -28,6 +28,8 @@ type common struct {
 const (
 	headingAccess = "Who may ask, and for how much"
 	headingFiles  = "Files"
+
+	authOff = "off" // a file of that name is ./off
 )
 
 // flags binds the options.
@@ -39,8 +41,8 @@ func (c *common) flags(fs *pflag.FlagSet) {
 }
 
 func (c *common) accessFlags(fs *pflag.FlagSet) {
-	c.auth = plugins.Path{Kind: "FILE"}
-	fs.Var(&c.auth, "auth", "admit only the users of this password file; gtwistd hash-password NAME writes its lines")
+	c.auth = plugins.Path{Kind: "FILE|off", Words: []string{authOff}}
+	fs.Var(&c.auth, "auth", "admit only the users of this password file; gtwistd hash-password NAME writes its lines; off, in a mount, admits everybody")
 	fs.Var(&c.realm, "auth-realm", "what browsers show when they ask for the password (default "+defaultRealm+")")
 	fs.Var(&c.rate, "rate-limit", "answer 429 to a client with more than N requests a second (N/s), minute (N/m) or hour (N/h); BURST may come at once, as many as N if it is not said")
 	fs.Var(&c.maxBody, "max-body", "answer 413 to requests with a larger body (default no limit)")
@@ -68,9 +70,12 @@ func (c *common) header() http.Header {
 // exposed are the headers that the scripts of other sites may read besides the few that they always may.
 const exposed = "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag, Location"
 
+// guarded says whether a password is asked for.
+func (c *common) guarded() bool { return c.auth.Given != "" && c.auth.Given != authOff }
+
 // plain says whether an answer depends on nothing but what was asked for, so that it can come from memory.
 func (c *common) plain() bool {
-	return c.auth.Given == "" && c.rate.count == 0 && (len(c.origins) == 0 || slices.Contains(c.origins, anyOrigin))
+	return !c.guarded() && c.rate.count == 0 && (len(c.origins) == 0 || slices.Contains(c.origins, anyOrigin))
 }
 
 // wrap puts around a handler what the options say. users is nil if there is no password file.
@@ -99,7 +104,7 @@ func (c *common) wrap(next http.Handler, header http.Header, users plugins.Users
 
 // users opens the password file, if there is one.
 func (c *common) users(spec *mountSpec, env *plugins.Env) (plugins.Users, error) {
-	if c.auth.Given == "" {
+	if !c.guarded() {
 		if c.realm != "" {
 			return nil, &plugins.UsageError{Reason: spec.about("auth-realm") + ": nobody is asked for a password", Suggestion: "name a password file with auth"}
 		}

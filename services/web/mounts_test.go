@@ -277,3 +277,18 @@ func TestReloadDropsMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestMountWithoutAuth exempts a mount from what all others ask for.
+func TestMountWithoutAuth(t *testing.T) {
+	dir := datedDirectory(t, map[string]string{"a.txt": "a"})
+	users := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(users, []byte("joe:{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, dir, "--auth", users, "--auth-realm", "x", "--mount", "/open=static:"+dir+",auth=off")
+	for path, want := range map[string]int{"/a.txt": 401, "/open/a.txt": 200} {
+		if res := s.get(t, path); res.StatusCode != want {
+			t.Errorf("GET %s = %d, want %d", path, res.StatusCode, want)
+		}
+	}
+}

@@ -217,7 +217,7 @@ var dependent = []struct{ name, on, otherwise string }{
 func (m *mountSpec) dropIdle(flags *pflag.FlagSet) error {
 	for _, d := range dependent {
 		f, on := flags.Lookup(d.name), flags.Lookup(d.on)
-		if f == nil || on == nil || m.has(d.name) || on.Value.String() != on.DefValue {
+		if f == nil || on == nil || m.has(d.name) || !idle(on) {
 			continue
 		}
 		if err := f.Value.Set(f.DefValue); err != nil {
@@ -225,6 +225,11 @@ func (m *mountSpec) dropIdle(flags *pflag.FlagSet) error {
 		}
 	}
 	return nil
+}
+
+// idle says whether an option that others depend on is not in use.
+func idle(on *pflag.Flag) bool {
+	return on.Value.String() == on.DefValue || on.Name == "auth" && on.Value.String() == authOff
 }
 
 // checkIdle refuses options for all mounts that mean nothing to any of them.

@@ -67,6 +67,7 @@ func TestWrongOptions(t *testing.T) {
 		{mount("/=static:pub/a.txt,spa=index.html"), `--mount "/=static:pub/a.txt,spa=index.html": option spa "index.html": no such file below the directory that is served`, true},
 		{mount("/=static:pub,upload-overwrite"), `--mount "/=static:pub,upload-overwrite": option upload-overwrite: nothing is uploaded`, true},
 		{mount("/=static:pub,auth="), `--mount "/=static:pub,auth=": option auth=: no path`, true},
+		{mount("/=static:pub,auth=off,auth-realm=x"), `--mount "/=static:pub,auth=off,auth-realm=x": option auth-realm: nobody is asked for a password`, true},
 		{mount("/=static:pub,auth=missing"), `--mount "/=static:pub,auth=missing": option auth "missing": no such file or directory`, false},
 		{mount("/=static:pub,auth=bad.users"), `bad.users:1: not of the form NAME:HASH`, false},
 		{mount("/=static:pub,auth-realm=x"), `--mount "/=static:pub,auth-realm=x": option auth-realm: nobody is asked for a password`, true},
