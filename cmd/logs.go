@@ -137,6 +137,9 @@ func (r *runner) accessLog(service string) func(path string) (io.WriteCloser, er
 		defer l.mu.Unlock()
 		a, ok := l.access[path]
 		if !ok {
+			if info, err := os.Stat(path); err == nil && r.secrets.Is(info) {
+				return nil, errors.New("it holds passwords, keys or the rights of users: no log goes there")
+			}
 			f, err := logfile.Open(path, l.options)
 			if err != nil {
 				return nil, err

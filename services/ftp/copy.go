@@ -21,6 +21,7 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 	if raw, err := d.wire.SyscallConn(); err == nil { // else nothing can be sent either
 		cork.In(raw) // until the end of the connection
 	}
+	left := rest(f)
 	var total int64
 	for {
 		chunk := int64(d.chunk(false, sendChunk))
@@ -30,16 +31,40 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 		if accountErr := d.account(false, n); err == nil {
 			err = accountErr
 		}
-		if err != nil || n < chunk {
+		switch {
+		case err != nil:
 			return total, d.fail(err)
+		case n < chunk:
+			return total, d.ended(total, left)
 		}
 	}
 }
+
+// rest is how much of a file there is, from where it stands.
+func rest(f *os.File) int64 {
+	info, err := f.Stat()
+	at, seekErr := f.Seek(0, io.SeekCurrent)
+	if err != nil || seekErr != nil {
+		return 0
+	}
+	return info.Size() - at
+}
+
+// ended says whether a file was sent whole: it may have grown, but not become shorter than it was.
+func (d *dataConn) ended(sent, left int64) error {
+	if sent < left {
+		return d.fail(errShorter)
+	}
+	return nil
+}
+
+var errShorter = &refusal{451, "the file has become shorter meanwhile"}
 
 // encrypt sends the rest of a file under TLS. The records of a buffer go to the system at once.
 func (d *dataConn) encrypt(f *os.File) (int64, error) {
 	buf := d.session.srv.buffers.get()
 	defer d.session.srv.buffers.put(buf)
+	left := rest(f)
 	var total int64
 	for {
 		n, readErr := f.Read((*buf)[:d.chunk(false, copyBuffer)])
@@ -57,7 +82,7 @@ func (d *dataConn) encrypt(f *os.File) (int64, error) {
 		}
 		switch {
 		case readErr == io.EOF:
-			return total, nil
+			return total, d.ended(total, left)
 		case readErr != nil:
 			return total, d.fail(readErr)
 		}

@@ -245,10 +245,12 @@ func (o *options) check() error {
 		return plugins.Usagef("--max-clients %d: less than none", o.limits.maxClients)
 	case o.limits.maxPerIP < 0:
 		return plugins.Usagef("--max-clients-per-ip %d: less than none", o.limits.maxPerIP)
-	case o.limits.login == 0:
-		return plugins.Usagef("--login-timeout 0: nobody could log in")
-	case o.limits.stall == 0:
-		return plugins.Usagef("--stall-timeout 0: nothing could be transferred")
+	case o.limits.login < soonest:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--login-timeout %v: nobody could log in", &o.limits.login), Suggestion: "give more, such as 1m"}
+	case o.limits.stall < soonest:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--stall-timeout %v: nothing could be transferred", &o.limits.stall), Suggestion: "give more, such as 1m"}
+	case o.limits.idle > 0 && o.limits.idle < soonest:
+		return &plugins.UsageError{Reason: fmt.Sprintf("--idle-timeout %v: nobody could stay", &o.limits.idle), Suggestion: "give more, such as 5m, or 0 for no limit"}
 	}
 	if err := o.checkGuard(); err != nil {
 		return err
@@ -258,6 +260,9 @@ func (o *options) check() error {
 	}
 	return o.tls.check()
 }
+
+// soonest is less than any client takes for anything.
+const soonest = plugins.Duration(10 * time.Millisecond)
 
 // longestDelay is more than any client waits for an answer.
 const longestDelay = time.Hour
@@ -318,13 +323,13 @@ func (o *options) open(ctx context.Context, s *server) (err error) {
 	if err := o.publicIP.resolve(ctx); err != nil {
 		return err
 	}
-	if o.xferlog.Given != "" {
+	if s.tls, err = o.tls.make(ctx, s.env); err != nil {
+		return err
+	}
+	if o.xferlog.Given != "" { // of which the environment knows now that it is none of the others
 		if s.xferlog, err = s.env.AccessLog(o.xferlog.Abs()); err != nil {
 			return fmt.Errorf("--xferlog %q: %w", o.xferlog.Given, bare(err))
 		}
-	}
-	if s.tls, err = o.tls.make(ctx, s.env); err != nil {
-		return err
 	}
 	return o.bind(ctx, s)
 }

@@ -85,7 +85,7 @@ func FuzzClean(f *testing.F) {
 		if strings.Contains(string(line), "\n") {
 			t.Skip("a line has none")
 		}
-		out := clean(line)
+		out := clean(line, false)
 		if len(out) > len(line) {
 			t.Errorf("clean(%q) = %q", line, out)
 		}
@@ -93,6 +93,16 @@ func FuzzClean(f *testing.F) {
 			t.Errorf("cut(%q) has the command %q", out, verb)
 		}
 	})
+}
+
+func TestCleanUnderTLS(t *testing.T) {
+	for line, want := range map[string]string{
+		"STOR \xff\xfe-bytes\r": "STOR \xff\xfe-bytes", "STOR \xff\xff": "STOR \xff\xff", "\xff\xf4\xff\xf2ABOR\r": "ABOR", "a\r\x00b": "a\rb",
+	} {
+		if got := clean([]byte(line), true); string(got) != want {
+			t.Errorf("clean(%q) = %q, want %q", line, got, want)
+		}
+	}
 }
 
 // FuzzAddress says that the addresses of active mode are whole.

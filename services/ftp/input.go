@@ -100,7 +100,7 @@ func (c *session) take() (string, bool) {
 		if i < 0 || i > maxLine {
 			return "", false
 		}
-		line := string(clean(c.in[:i]))
+		line := string(clean(c.in[:i], c.secure))
 		if c.in = c.in[i+1:]; len(c.in) == 0 {
 			c.in = nil
 		}

@@ -27,8 +27,9 @@ func isUrgent(line string) bool {
 }
 
 // clean removes the end of the line, what Telnet puts before urgent commands (RFC 959 section 4.1.3, RFC 854), and the NUL
-// behind a CR (RFC 2640 section 3.1). Any other NUL stands for a newline in a name, as in vsftpd.
-func clean(line []byte) []byte {
+// behind a CR (RFC 2640 section 3.1). Any other NUL stands for a newline in a name, as in vsftpd. Under TLS, where nothing is
+// urgent, no client doubles a byte 255 in a name: it stands for itself.
+func clean(line []byte, secure bool) []byte {
 	const iac, will, dont, firstCommand, dataMark = 255, 251, 254, 240, 242
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	if !bytes.ContainsAny(line, "\xff\r") && !bytes.HasPrefix(line, []byte{dataMark}) {
@@ -43,7 +44,7 @@ func clean(line []byte) []byte {
 			if out = append(out, b); i+1 < len(line) && line[i+1] == 0 {
 				i++
 			}
-		case b != iac:
+		case b != iac, secure && len(out) > 0:
 			out = append(out, b)
 		case i+1 < len(line) && line[i+1] == iac:
 			out = append(out, iac)

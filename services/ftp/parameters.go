@@ -73,7 +73,7 @@ func (c *session) doTransfer(verb, param string) string {
 	return needsParam(c, verb, param)
 }
 
-// doALLO remembers the size of the next upload, and says if the quota has no room for it.
+// doALLO remembers the size of the next upload, and says if there is no room for it.
 func (c *session) doALLO(_, param string) string {
 	size, record, _ := strings.Cut(param, " ") // "R n" is for files with a structure
 	n, ok := parseCount(size)
@@ -84,6 +84,9 @@ func (c *session) doALLO(_, param string) string {
 		room, err := c.files().room()
 		if err == nil && room >= 0 && room < n {
 			return "552 Quota exceeded."
+		}
+		if free, freeErr := c.files().GetAvailableSpace(c.context.Path()); freeErr == nil && free < n {
+			return "452 No room left."
 		}
 		c.mu.Lock()
 		c.allocated = n

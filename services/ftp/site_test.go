@@ -151,7 +151,8 @@ func TestRoom(t *testing.T) {
 	c.do("AVBL", "213 500")
 
 	guest := enter(t, srv, "anonymous", "x", "230")
-	guest.do("ALLO 999999999999", "200")
+	guest.do("ALLO 1000", "200")
+	guest.do("ALLO 999999999999999999", "452 No room left.")
 	free, err := strconv.ParseInt(strings.TrimPrefix(guest.do("AVBL", "213 "), "213 "), 10, 64)
 	if err != nil || free <= 0 {
 		t.Errorf("AVBL = %d, %v", free, err)

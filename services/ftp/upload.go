@@ -9,8 +9,9 @@ import (
 )
 
 var (
-	errTaken = &refusal{553, "somebody else has uploaded a file of that name meanwhile"}
-	errMoved = &refusal{451, "the directory was moved or removed meanwhile"}
+	errTaken    = &refusal{553, "somebody else has uploaded a file of that name meanwhile"}
+	errMoved    = &refusal{451, "the directory was moved or removed meanwhile"}
+	errUnlinked = &refusal{451, "the file was deleted or replaced meanwhile"}
 )
 
 // upload is a file that comes in: a part, which becomes the file when all is there, or the file itself.

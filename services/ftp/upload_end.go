@@ -6,7 +6,14 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+
+	ftpserver "github.com/fclairamb/ftpserverlib"
+
+	"github.com/gtwistd/gtwistd/services/ftp/accounts"
 )
+
+// tooMuch are the limits behind which no upload can be gone on with: a part would fill the quota for nothing.
+var tooMuch = []error{accounts.ErrTooLarge, accounts.ErrQuota, ftpserver.ErrStorageExceeded}
 
 // discard ends what came to nothing: what was made for it goes.
 func (u *upload) discard() {
@@ -59,6 +66,15 @@ func (u *upload) remove() {
 	})
 }
 
+// stay ends the counting of a file that was written in place, and says if nothing is left of it.
+func (u *upload) stay() error {
+	u.stored()
+	if isUnlinked(u.file) {
+		return errUnlinked
+	}
+	return nil
+}
+
 // isNamed says that a name is that of the open file. Directories can be exchanged. Called within Change.
 func (u *upload) isNamed(name string) error {
 	info, err := u.file.Stat()
@@ -74,10 +90,12 @@ func (u *upload) isNamed(name string) error {
 
 func (u *upload) close() error {
 	switch {
-	case u.part != "" && u.err != nil && (!u.resume || u.at == 0):
+	case u.part != "" && u.err != nil && (!u.resume || u.at == 0 || isAny(u.err, tooMuch...)):
 		u.remove()
 	case u.part != "" && u.err == nil:
 		return u.finish()
+	case u.err == nil:
+		return errors.Join(u.stay(), u.file.Close())
 	default:
 		u.stored()
 	}

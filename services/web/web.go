@@ -197,10 +197,10 @@ func (o *options) openSite(ctx context.Context, s *site) (err error) {
 	if err := o.makeMounts(ctx, s); err != nil {
 		return err
 	}
-	if s.access, err = o.openAccessLog(s.env); err != nil {
+	if s.tls, err = o.tls.make(ctx, s.env, o.secure); err != nil {
 		return err
 	}
-	if s.tls, err = o.tls.make(ctx, s.env, o.secure); err != nil {
+	if s.access, err = o.openAccessLog(s.env); err != nil { // of which the environment knows now that it is none of the others
 		return err
 	}
 	if o.live {
