@@ -35,9 +35,11 @@ type accessLog struct {
 // record is what is told about one request. Its strings are read during the call of write and not kept.
 type record struct {
 	client         netip.Addr // invalid behind a unix socket
+	address        string     // the same as text, or empty
 	user           string     // who gave a right password
 	method, uri    string
 	proto, host    string
+	line           string // method, uri and proto as they came, or empty
 	referer, agent string
 	status         int       // three digits
 	sent           int64     // bytes of the body
@@ -114,7 +116,7 @@ func (a *accessLog) stamp(at time.Time) *second {
 }
 
 func appendCombined(b []byte, at string, r *record) []byte {
-	b = appendClient(b, r.client)
+	b = appendClient(b, r)
 	b = append(b, " - "...)
 	b = appendUser(b, r.user)
 	b = append(b, " ["...)
@@ -138,6 +140,9 @@ func appendCombined(b []byte, at string, r *record) []byte {
 
 // appendRequestLine writes what has come of it: nothing is a dash.
 func appendRequestLine(b []byte, r *record) []byte {
+	if r.line != "" && r.proto != "" {
+		return appendEscaped(b, r.line)
+	}
 	b = appendEscaped(b, orDash(r.method))
 	if r.uri != "" {
 		b = appendEscaped(append(b, ' '), r.uri)
@@ -149,11 +154,14 @@ func appendRequestLine(b []byte, r *record) []byte {
 }
 
 // appendClient leaves out the zone of an address: what an interface is called may be anything.
-func appendClient(b []byte, client netip.Addr) []byte {
-	if !client.IsValid() {
+func appendClient(b []byte, r *record) []byte {
+	client := r.client
+	switch {
+	case r.address != "":
+		return append(b, r.address...)
+	case !client.IsValid():
 		return append(b, '-')
-	}
-	if client.Is6() {
+	case client.Is6():
 		client = client.WithZone("")
 	}
 	return client.AppendTo(b)
@@ -247,7 +255,7 @@ func appendJSON(b []byte, at string, r *record) []byte {
 	b = append3(b, r.end.Nanosecond()/int(time.Millisecond))
 	b = append(b, `Z","client":"`...)
 	if r.client.IsValid() {
-		b = appendClient(b, r.client)
+		b = appendClient(b, r)
 	}
 	b = append(b, '"')
 	b = appendMember(b, "user", r.user)

@@ -163,12 +163,12 @@ func (s *site) answer(ctx context.Context, r *lane.Request) (lane.Answer, bool) 
 
 // record tells the access log of a request that took the short way.
 func (s *site) record(r *lane.Request, status int, sent int64, end time.Time, took time.Duration) {
-	client := r.Client
+	client, address := r.Client, r.Address
 	if r.ForwardedFor != nil {
-		client = s.guards.proxies.client(client, []string{text(r.ForwardedFor)})
+		client, address = s.guards.proxies.client(client, []string{text(r.ForwardedFor)}), ""
 	}
 	s.access.write(&record{
-		client: client, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), host: text(r.Host),
+		client: client, address: address, method: text(r.Method), uri: text(r.Target), proto: text(r.Proto), line: text(r.Line), host: text(r.Host),
 		referer: text(r.Referer), agent: text(r.UserAgent), status: status, sent: sent, end: end, took: took,
 	})
 }

@@ -31,6 +31,7 @@ type conn struct {
 	tls      *tls.Conn       // nil without TLS
 	raw      syscall.RawConn // nil if there is none, or none yet, as reading there would go past somebody's buffer
 	client   netip.Addr      // the peer's address; invalid for a unix socket
+	address  string          // as text
 	network  netip.Addr      // what its connections count for
 
 	readNow func(fd uintptr) bool // made once, as it would be allocated each time
@@ -86,11 +87,17 @@ type secure struct{ *conn }
 // ConnectionState tells the http.Server about TLS.
 func (s secure) ConnectionState() tls.ConnectionState { return s.tls.ConnectionState() }
 
+// newRequest is a request of which only the connection is known.
+func (c *conn) newRequest() Request {
+	return Request{Client: c.client, Address: c.address, TLS: c.tls != nil}
+}
+
 func (l *Lane) newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc, lane: l}
 	c.tls, _ = nc.(*tls.Conn)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.client, c.network = ap.Addr().Unmap().WithZone(""), peer.Customer(ap.Addr())
+		c.address = c.client.String()
 	}
 	c.paced.Store(c.canBePaced())
 	c.readNow = c.tryRead
@@ -242,7 +249,7 @@ func (c *conn) readHead() (head, error) {
 		case size > 0 && s.odd, s.line > 0 && !usualLine(b[:s.line]):
 			return head{body: loose}, nil
 		case size > 0:
-			c.request = Request{Client: c.client, TLS: c.tls != nil}
+			c.request = c.newRequest()
 			return c.request.parse(b[:size]), nil
 		}
 		if first {

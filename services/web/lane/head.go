@@ -11,8 +11,8 @@ import (
 type Request struct {
 	Head bool // HEAD instead of GET
 
-	// The request line, as it came; what has not come is empty.
-	Method, Target, Proto []byte
+	// The request line, and what it consists of, as it came; what has not come is empty.
+	Line, Method, Target, Proto []byte
 
 	Path  []byte // of the target; it begins with one slash, and has no percent sign, dot segment, hidden name or empty segment
 	Query []byte // behind the question mark, without it
@@ -25,9 +25,11 @@ type Request struct {
 	Referer, UserAgent []byte // for the record
 	ForwardedFor       []byte // X-Forwarded-For
 
-	// Client is the address of the peer, invalid for a unix socket. TLS tells whether the connection is under it.
-	Client netip.Addr
-	TLS    bool
+	// Client is the address of the peer, invalid for a unix socket, and Address the same as text, empty there. TLS tells whether the
+	// connection is under it.
+	Client  netip.Addr
+	Address string
+	TLS     bool
 
 	last bool // the client wants the connection closed
 }
@@ -177,7 +179,7 @@ func (r *Request) take(h *head, name, value []byte, hosts *int) {
 func (r *Request) parseLine(line []byte) bool {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, _ := bytes.Cut(rest, []byte(" "))
-	r.Method, r.Target, r.Proto = method, target, version
+	r.Line, r.Method, r.Target, r.Proto = line, method, target, version
 	switch string(method) {
 	case "GET":
 	case "HEAD":

@@ -118,7 +118,7 @@ func (c *conn) reject(status int, reason string) error {
 		strconv.Itoa(len(reason)) + "\r\n" + c.lane.dateAt(c.lane.now()) + "\r\n"
 	n := farewell(c.Conn, head+reason)
 	if c.lane.config.Record != nil {
-		c.request = Request{Client: c.client, TLS: c.tls != nil}
+		c.request = c.newRequest()
 		line, _, _ := bytes.Cut((*c.buf)[c.r:c.w], []byte("\n"))
 		if status == http.StatusBadRequest {
 			line = line[:min(len(line), maxForeign)]
@@ -200,7 +200,7 @@ func (c *conn) recordRefusal(answer []byte) {
 	if !ok || !whole || status < 400 || !bytes.HasPrefix(version, []byte("HTTP/1.")) {
 		return
 	}
-	r := Request{Client: c.client, TLS: c.tls != nil}
+	r := c.newRequest()
 	r.parseLine(c.line)
 	c.lane.config.Record(&r, int(status), int64(len(body)), c.lane.now(), 0)
 }
