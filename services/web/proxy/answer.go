@@ -29,6 +29,9 @@ func (x *exchange) relay(ctx context.Context, t turn, res *http.Response) {
 func (x *exchange) header(res *http.Response) {
 	h := x.w.Header()
 	before := [][]string{h["Vary"], h["Set-Cookie"]}
+	if l := x.link.Load(); l != nil {
+		res.Header["Connection"] = l.named()
+	}
 	copyEndToEnd(h, res.Header)
 	for i, name := range []string{"Vary", "Set-Cookie"} {
 		if ours := before[i]; len(ours) > 0 && len(res.Header[name]) > 0 {

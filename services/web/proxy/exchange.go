@@ -35,6 +35,8 @@ type exchange struct {
 	connected atomic.Bool // there was a connection, so the upstream may have seen the request
 	heard     atomic.Bool // something of an answer came
 
+	link atomic.Pointer[link] // which the last attempt went over; nil if it speaks HTTP/2
+
 	mu       sync.Mutex
 	answered atomic.Bool // set under mu: the handler's goroutine alone has w, and the timer is its own
 	timer    *time.Timer // ends the attempt; nil if no timeout is set

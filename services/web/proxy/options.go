@@ -155,18 +155,21 @@ func (o *Options) tlsConfig() (*tls.Config, error) {
 // transport returns what connects to t. Connections under way are given up when life ends.
 func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Config, buffers *sync.Pool) *http.Transport {
 	dialer := &net.Dialer{Timeout: o.connectTimeout}
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if life.Err() != nil {
+			return nil, net.ErrClosed
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(life, cancel)()
+		if t.socket != "" {
+			network, address = "unix", t.socket
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if life.Err() != nil {
-				return nil, net.ErrClosed
-			}
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			defer context.AfterFunc(life, cancel)()
-			if t.socket != "" {
-				network, address = "unix", t.socket
-			}
-			conn, err := dialer.DialContext(ctx, network, address)
+			conn, err := dial(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
@@ -182,6 +185,29 @@ func (o *Options) transport(life context.Context, t target, tlsConfig *tls.Confi
 		DisableCompression:     true, // whether an answer is compressed is between client and upstream
 		Protocols:              &http.Protocols{},
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: o.connectTimeout},
+	}
+	if !o.http2 { // else it is the transport's to find out what is spoken
+		tr.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			config := tlsConfig.Clone()
+			if config.ServerName == "" {
+				config.ServerName, _, _ = net.SplitHostPort(address)
+			}
+			if o.connectTimeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, o.connectTimeout)
+				defer cancel()
+			}
+			secure := tls.Client(conn, config)
+			if err := secure.HandshakeContext(ctx); err != nil {
+				_ = conn.Close() // of which nobody has heard anything yet
+				return nil, err
+			}
+			return &link{Conn: secure, buffers: buffers}, nil
+		}
 	}
 	clear := t.url.Scheme == "http"
 	tr.Protocols.SetHTTP1(!o.http2 || !clear)
