@@ -91,6 +91,7 @@ func TestWrongOptions(t *testing.T) {
 		{[]string{"--path", "x"}, `--path "x": no such directory`, false},
 		{[]string{"--path", "pub/a.txt/x"}, `--path "pub/a.txt/x": not a directory`, false},
 		{[]string{"--path", ""}, `no path`, true},
+		{[]string{"--path", "pub", "--path", "sub"}, `it is "pub" already, and there can be only one`, true},
 		{[]string{"--index", "a/b"}, `--index "a/b": not the name of a file in each directory`, true},
 		{[]string{"--index", ".."}, `--index "..": not the name of a file in each directory`, true},
 		{[]string{"--spa", "x"}, `--spa "x": no such file below the directory that is served`, true},

@@ -135,6 +135,7 @@ func (o *options) listenFlags(fs *pflag.FlagSet) {
 
 func (o *options) siteFlags(fs *pflag.FlagSet) {
 	o.path = plugins.PathHere("DIR|FILE")
+	o.path.Once = true // more than one directory is more than one --mount
 	fs.Var(&o.path, "path", "serve the files below a directory, or a single file (default the current directory, without --mount)")
 	o.mounts.kinds = o.kinds
 	fs.Var(&o.mounts, "mount", "serve something else at a path, such as /api=proxy:http://127.0.0.1:9000; repeatable. Kinds: "+
