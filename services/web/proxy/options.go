@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -134,6 +135,18 @@ func (o *Options) targets(arg string) ([]target, error) {
 		return nil, plugins.Usagef("%d upstreams: more than %d", len(list), maxUpstreams)
 	}
 	return list, nil
+}
+
+// checkTLS refuses what would be said in vain.
+func (o *Options) checkTLS(list []target) error {
+	secure := slices.ContainsFunc(list, func(t target) bool { return t.url.Scheme == "https" })
+	switch {
+	case o.tlsCA != "" && o.tlsInsecure:
+		return &plugins.UsageError{Reason: "tls-ca and tls-insecure: any certificate is taken with the latter", Suggestion: "give one of them"}
+	case !secure && (o.tlsCA != "" || o.tlsInsecure):
+		return &plugins.UsageError{Reason: "tls-ca and tls-insecure: no upstream here speaks TLS", Suggestion: "such as proxy:https://host:port"}
+	}
+	return nil
 }
 
 func (o *Options) tlsConfig() (*tls.Config, error) {

@@ -53,7 +53,10 @@ func TestUsageErrors(t *testing.T) {
 		{"fails", good, []string{"max-fails=-1"}, `max-fails "-1": less than 0`},
 		{"no rest", good, []string{"fail-timeout=0"}, `fail-timeout "0": an upstream must rest for some time`},
 		{"no time to connect", good, []string{"connect-timeout=0"}, `connect-timeout "0": no connection is made in no time`},
-		{"empty PEM", good, []string{"tls-ca=" + empty}, `tls-ca "` + empty + `": no certificate in it`},
+		{"authorities for nobody", good, []string{"tls-ca=" + empty}, "tls-ca and tls-insecure: no upstream here speaks TLS"},
+		{"trust for nobody", good, []string{"tls-insecure=true"}, "tls-ca and tls-insecure: no upstream here speaks TLS"},
+		{"authorities for nothing", "https://a:1", []string{"tls-insecure=true", "tls-ca=" + empty}, "tls-ca and tls-insecure: any certificate is taken with the latter"},
+		{"empty PEM", "https://a:1", []string{"tls-ca=" + empty}, `tls-ca "` + empty + `": no certificate in it`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := make1(t, plugintest.NewHost(t, "web"), "", tt.arg, tt.options...)
@@ -62,7 +65,7 @@ func TestUsageErrors(t *testing.T) {
 			}
 		})
 	}
-	if _, err := make1(t, plugintest.NewHost(t, "web"), "", good, "tls-ca=/no/such/file"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := make1(t, plugintest.NewHost(t, "web"), "", "https://a:1", "tls-ca=/no/such/file"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing tls-ca = %v, want that it does not exist", err)
 	}
 }

@@ -56,6 +56,9 @@ func New(_ context.Context, path, arg string, o *Options, env *plugins.Env) (*Ha
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if err := o.checkTLS(targets); err != nil {
+		return nil, err
+	}
 	tlsConfig, err := o.tlsConfig()
 	if err != nil {
 		return nil, err
