@@ -210,6 +210,7 @@ func (m *mountSpec) apply(flags, defaults *pflag.FlagSet) error {
 // dependent are options that mean something only together with another.
 var dependent = []struct{ name, on, otherwise string }{
 	{"upload-overwrite", "upload", "nothing is uploaded"},
+	{"upload-max", "upload", "nothing is uploaded"},
 	{"auth-realm", "auth", "nobody is asked for a password"},
 }
 

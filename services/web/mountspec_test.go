@@ -77,6 +77,7 @@ func TestIdleOptions(t *testing.T) {
 		mistake bool
 	}{
 		{"alone", []string{"--upload-overwrite"}, true},
+		{"a limit alone", []string{"--upload-max", "5M"}, true},
 		{"no mount takes files", []string{"--upload-overwrite", "--mount", plain}, true},
 		{"one mount takes files", []string{"--upload-overwrite", "--mount", plain, "--mount", upload}, false},
 		{"a mount's own", []string{"--mount", upload, "--mount", plain + ",upload-overwrite"}, true},
