@@ -25,7 +25,7 @@ const (
 	askUsers = "to ask for passwords: --auth FILE; gtwistd hash-password NAME writes the lines of the file"
 	ownLog   = "for a record of each request: --access-log FILE; for the program's log: gtwistd --logfile FILE web"
 	inFront  = "did you mean --nodaemon (-n)?"
-	listenOn = "did you mean --listen tcp:8080:interface=127.0.0.1?"
+	listenOn = "did you mean --listen tcp:PORT:interface=127.0.0.1?"
 )
 
 // habits are the words that people bring along from twistd and from other servers.
