@@ -33,7 +33,8 @@ type part struct {
 	fromEnv []string
 }
 
-// listener is the first option that was given this endpoint, "" if there is none.
+// listener is the first option that was given this endpoint, "" if there is none: options whose values are endpoints call them
+// ENDPOINT or PORT in their usage.
 func (p *part) listener(endpoint string) (option string) {
 	p.options.Visit(func(f *pflag.Flag) {
 		kind := annotation(f, valueKey)
