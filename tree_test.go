@@ -40,7 +40,7 @@ var imports = []struct {
 	{"services/web", []string{"plugins", "services/web/*", "internal/peer"}, []string{"plugins/plugintest"}},
 	{"services/web/lane", []string{"internal/cork", "internal/peer"}, []string{"plugins/plugintest"}},
 	{"services/web/static", []string{"plugins", "internal/part", "internal/regular"}, []string{"plugins/plugintest"}},
-	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork", "internal/part", "internal/peer", "internal/regular"}, []string{"plugins/plugintest"}},
+	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork", "internal/part", "internal/peer", "internal/regular", "internal/splice"}, []string{"plugins/plugintest"}},
 	{"services/ftp/accounts", []string{"plugins", "internal/peer", "internal/regular", "internal/suggest"}, []string{"plugins/plugintest"}},
 	{"services/*", []string{"plugins"}, []string{"plugins/plugintest"}},
 	{"services/web/proxy", []string{"plugins", "internal/regular"}, []string{"plugins/plugintest"}},

@@ -8,9 +8,11 @@ import (
 	"sync"
 
 	"github.com/gtwistd/gtwistd/internal/cork"
+	"github.com/gtwistd/gtwistd/internal/splice"
 )
 
-// send sends the rest of a file, in clear with sendfile(2), a chunk at a time so that a deadline can move.
+// send sends the rest of a file, a chunk at a time so that a deadline can move. In clear nothing goes through this process: the
+// first chunk is for sendfile(2), and those who have taken that get more by a pipe, which is faster and costs descriptors.
 func (d *dataConn) send(f *os.File) (int64, error) {
 	if err := d.start(); err != nil {
 		return 0, err
@@ -21,12 +23,20 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 	if raw, err := d.wire.SyscallConn(); err == nil { // else nothing can be sent either
 		cork.In(raw) // until the end of the connection
 	}
-	left := rest(f)
+	at, left := rest(f)
+	var p *splice.Pipe
+	defer func() {
+		if p != nil {
+			p.Close()
+		}
+	}()
 	var total int64
 	for {
+		if total == sendChunk && left > 2*sendChunk {
+			p, _ = splice.New() // or sendfile goes on
+		}
 		chunk := int64(d.chunk(false, sendChunk))
-		part := io.LimitedReader{R: f, N: chunk}
-		n, err := d.wire.sendFile(&part)
+		n, err := d.wire.sendFile(f, at+total, p, chunk)
 		total += n
 		if accountErr := d.account(false, n); err == nil {
 			err = accountErr
@@ -40,14 +50,14 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 	}
 }
 
-// rest is how much of a file there is, from where it stands.
-func rest(f *os.File) int64 {
+// rest says where a file stands, and how much of it is left.
+func rest(f *os.File) (at, left int64) {
 	info, err := f.Stat()
 	at, seekErr := f.Seek(0, io.SeekCurrent)
 	if err != nil || seekErr != nil {
-		return 0
+		return 0, 0
 	}
-	return info.Size() - at
+	return at, info.Size() - at
 }
 
 // ended says whether a file was sent whole: it may have grown, but not become shorter than it was.
@@ -64,7 +74,7 @@ var errShorter = &refusal{451, "the file has become shorter meanwhile"}
 func (d *dataConn) encrypt(f *os.File) (int64, error) {
 	buf := d.session.srv.buffers.get()
 	defer d.session.srv.buffers.put(buf)
-	left := rest(f)
+	_, left := rest(f)
 	var total int64
 	for {
 		n, readErr := f.Read((*buf)[:d.chunk(false, copyBuffer)])
@@ -100,7 +110,7 @@ func (d *dataConn) receive(u *upload) (int64, error) {
 		return total, err
 	}
 	var n int64
-	if p, pipeErr := newPipe(pipeSize); pipeErr == nil {
+	if p, pipeErr := splice.New(); pipeErr == nil {
 		n, err = d.receiveBy(p, u)
 		total += n
 	}
@@ -136,17 +146,17 @@ func (d *dataConn) receiveHere(u *upload, most int64) (total int64, ended bool, 
 }
 
 // receiveBy writes what comes to u until the end or an urgent byte, by a pipe that it closes.
-func (d *dataConn) receiveBy(p *pipe, u *upload) (total int64, err error) {
-	defer p.close()
+func (d *dataConn) receiveBy(p *splice.Pipe, u *upload) (total int64, err error) {
+	defer p.Close()
 	for {
-		n, err := d.wire.fill(p, d.chunk(true, pipeSize))
+		n, err := d.wire.fill(p, d.chunk(true, splice.Size))
 		if err == io.EOF {
 			return total, nil
 		}
 		if err != nil {
 			return total, d.fail(err)
 		}
-		written, err := u.store(n, func(most int) (int, error) { return p.drain(u.file, most) })
+		written, err := u.store(n, func(most int) (int, error) { return p.WriteFile(u.file, most) })
 		total += int64(written)
 		if err := cmp.Or(err, d.account(true, int64(written))); err != nil {
 			return total, err

@@ -11,17 +11,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/splice"
 )
 
 const (
 	// listBuffer is how much of a listing is sent at once.
 	listBuffer = 32 << 10
-	// sendChunk is how much of a file goes to one call of sendfile.
-	sendChunk = 1 << 20
+	// sendChunk is how much is sent until the next look at the clock and the user's bandwidth.
+	sendChunk = splice.Size
 	// copyBuffer is what is read of a connection or file at once, where the kernel does not copy.
 	copyBuffer = 256 << 10
-	// pipeSize is how much goes into a pipe at once; Linux gives a user without privileges no larger one.
-	pipeSize = 1 << 20
 )
 
 var (

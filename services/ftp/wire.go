@@ -5,7 +5,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
+
+	"github.com/gtwistd/gtwistd/internal/splice"
 )
 
 // wire is the TCP connection, each of whose calls may take as long as something moves.
@@ -92,16 +95,25 @@ func (w *wire) Write(p []byte) (int, error) {
 		w.batch = append(w.batch, p...)
 		return len(p), nil
 	}
-	total := 0
+	total, err := w.send(func() (int64, error) {
+		n, err := w.TCPConn.Write(p)
+		p = p[n:]
+		return int64(n), err
+	})
+	return int(total), err
+}
+
+// send calls write, which sends what is left, until all is sent or the client takes nothing any more.
+func (w *wire) send(write func() (int64, error)) (total int64, err error) {
 	w.since = time.Now()
 	for {
 		if !w.fixed {
 			_ = w.TCPConn.SetWriteDeadline(w.lookAt())
 		}
 		began := time.Now()
-		n, err := w.TCPConn.Write(p[total:])
+		n, err := write()
 		total += n
-		again, err := w.sent(began, int64(n), err)
+		again, err := w.sent(began, n, err)
 		if !again {
 			return total, err
 		}
@@ -109,14 +121,14 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 // fill is Read into a pipe.
-func (w *wire) fill(p *pipe, most int) (int, error) {
+func (w *wire) fill(p *splice.Pipe, most int) (int, error) {
 	raw, err := w.TCPConn.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
 	_ = w.TCPConn.SetReadDeadline(w.deadline())
 	began := time.Now()
-	n, err := p.fill(raw, most)
+	n, err := p.ReadConn(raw, most)
 	return n, w.received(began, int64(n), err)
 }
 
@@ -132,21 +144,38 @@ func (w *wire) together(fn func() error) error {
 	return err
 }
 
-// sendFile sends from a file without a way through this process, where the system can.
-func (w *wire) sendFile(part *io.LimitedReader) (int64, error) {
-	var total int64
-	w.since = time.Now()
-	for {
-		_ = w.TCPConn.SetWriteDeadline(w.lookAt())
-		before, began := part.N, time.Now()
-		n, err := w.TCPConn.ReadFrom(part)
-		part.N = before - n
-		total += n
-		again, err := w.sent(began, n, err)
-		if !again {
-			return total, err
+// sendFile sends up to most bytes of a file from where it stands, at, and fewer only at its end: by a pipe if there is one, else
+// with sendfile(2) where the system can.
+func (w *wire) sendFile(f *os.File, at int64, p *splice.Pipe, most int64) (total int64, err error) {
+	if p == nil {
+		return w.send(func() (int64, error) {
+			n, err := w.TCPConn.ReadFrom(&io.LimitedReader{R: f, N: most})
+			at, most = at+n, most-n
+			if err != nil { // what was read, where the system cannot send a file, and not sent is read once more
+				_, _ = f.Seek(at, io.SeekStart)
+			}
+			return n, err
+		})
+	}
+	raw, err := w.TCPConn.SyscallConn()
+	for err == nil && total < most {
+		_, err = p.ReadFile(f, int(most-total))
+		var n int64
+		switch {
+		case err == io.EOF:
+			return total, nil
+		case errors.Is(err, syscall.EINVAL): // a file system that cannot splice
+			n, err = w.sendFile(f, at+total, nil, most-total)
+			return total + n, err
+		case err == nil:
+			n, err = w.send(func() (int64, error) {
+				n, err := p.WriteConn(raw)
+				return int64(n), err
+			})
+			total += n
 		}
 	}
+	return total, err
 }
 
 // SetWriteDeadline implements net.Conn. TLS sets one in its Close, which moves like any other, and one that has passed after
