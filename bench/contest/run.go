@@ -36,9 +36,9 @@ type Group struct {
 // rate.
 type Loads map[string]func(target string, lasts time.Duration) (perSecond float64, err error)
 
-// Main is the main function of a program that measures: it reads the command line, takes the groups that prepare returns one
-// after the other, so that none disturbs another, prints the table and ends the process if there was an error. The program
-// called with "load" puts load on a server instead.
+// Main is the main function of a program that measures: it reads the command line, goes to a network of its own if it may,
+// takes the groups that prepare returns one after the other, so that none disturbs another, prints the table and ends the
+// process if there was an error. The program called with "load" puts load on a server instead.
 func (r *Run) Main(loads Loads, prepare func(context.Context) ([]Group, error)) {
 	if len(os.Args) == 5 && os.Args[1] == "load" {
 		fail(loads.put(os.Args[2], os.Args[3], os.Args[4]))
@@ -52,7 +52,11 @@ func (r *Run) Main(loads Loads, prepare func(context.Context) ([]Group, error)) 
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fail(r.run(ctx, prepare, *only))
+	done, err := alone(ctx)
+	if err == nil && !done {
+		err = r.run(ctx, prepare, *only)
+	}
+	fail(err)
 }
 
 func fail(err error) {

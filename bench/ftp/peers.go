@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/gtwistd/gtwistd/bench/contest"
 )
 
 const (
@@ -27,7 +29,7 @@ func (b *bench) find(ctx context.Context) {
 		packages []string // of Debian, with the libraries that only this peer needs
 		call     caller
 	}{
-		{"vsftpd", []string{"vsftpd"}, b.daemon("vsftpd")},
+		{"vsftpd", []string{"vsftpd", "libwrap0"}, b.daemon("vsftpd")},
 		{"pure-ftpd", []string{"pure-ftpd", "pure-ftpd-common"}, b.withUser(b.daemon("pure-ftpd"))},
 		{"proftpd", []string{"proftpd-core", "proftpd-mod-crypto", "libhashkit2", "libhiredis0.14", "libmemcached11", "libmemcachedutil2", "libpcre2-posix3"}, b.daemon("proftpd")},
 		{"pyftpdlib", []string{"python3-pyftpdlib"}, module},
@@ -56,7 +58,7 @@ func unpack(ctx context.Context, root string, packages []string) error {
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"download", "-q"}, packages...)...)
+	cmd := contest.Outside(ctx, "apt-get", append([]string{"download", "-q"}, packages...)...)
 	cmd.Dir = root
 	if err := run(cmd); err != nil {
 		return err

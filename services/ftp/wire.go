@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -173,6 +174,7 @@ func (w *wire) sendFile(f *os.File, at int64, p *splice.Pipe, most int64) (total
 				return int64(n), err
 			})
 			total += n
+			runtime.Gosched() // while this client takes that, there is work for another
 		}
 	}
 	return total, err
