@@ -11,19 +11,18 @@ import (
 	"github.com/gtwistd/gtwistd/internal/splice"
 )
 
-// send sends the rest of a file, a chunk at a time so that a deadline can move. In clear nothing goes through this process: the
+// send sends the rest of a file, which stands at at and had left bytes more when it was opened, a chunk at a time so that a deadline can move. In clear nothing goes through this process: the
 // first chunk is for sendfile(2), and those who have taken that get more by a pipe, which is faster and costs descriptors.
-func (d *dataConn) send(f *os.File) (int64, error) {
+func (d *dataConn) send(f *os.File, at, left int64) (int64, error) {
 	if err := d.start(); err != nil {
 		return 0, err
 	}
 	if d.secure != nil {
-		return d.encrypt(f)
+		return d.encrypt(f, left)
 	}
-	if raw, err := d.wire.SyscallConn(); err == nil { // else nothing can be sent either
+	if raw, err := d.wire.SyscallConn(); err == nil && left > segment { // else nothing can be sent either
 		cork.In(raw) // until the end of the connection
 	}
-	at, left := rest(f)
 	var p *splice.Pipe
 	defer func() {
 		if p != nil {
@@ -50,16 +49,6 @@ func (d *dataConn) send(f *os.File) (int64, error) {
 	}
 }
 
-// rest says where a file stands, and how much of it is left.
-func rest(f *os.File) (at, left int64) {
-	info, err := f.Stat()
-	at, seekErr := f.Seek(0, io.SeekCurrent)
-	if err != nil || seekErr != nil {
-		return 0, 0
-	}
-	return at, info.Size() - at
-}
-
 // ended says whether a file was sent whole: it may have grown, but not become shorter than it was.
 func (d *dataConn) ended(sent, left int64) error {
 	if sent < left {
@@ -71,10 +60,9 @@ func (d *dataConn) ended(sent, left int64) error {
 var errShorter = &refusal{451, "the file has become shorter meanwhile"}
 
 // encrypt sends the rest of a file under TLS. The records of a buffer go to the system at once.
-func (d *dataConn) encrypt(f *os.File) (int64, error) {
+func (d *dataConn) encrypt(f *os.File, left int64) (int64, error) {
 	buf := d.session.srv.buffers.get()
 	defer d.session.srv.buffers.put(buf)
-	_, left := rest(f)
 	var total int64
 	for {
 		n, readErr := f.Read((*buf)[:d.chunk(false, copyBuffer)])

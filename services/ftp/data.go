@@ -18,6 +18,8 @@ import (
 const (
 	// listBuffer is how much of a listing is sent at once.
 	listBuffer = 32 << 10
+	// segment is the largest that TCP sends.
+	segment = 64 << 10
 	// sendChunk is how much is sent until the next look at the clock and the user's bandwidth.
 	sendChunk = splice.Size
 	// copyBuffer is what is read of a connection or file at once, where the kernel does not copy.

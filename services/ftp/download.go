@@ -59,14 +59,17 @@ func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.Fil
 			if err != nil {
 				return err
 			}
-			if err = errBeyond; t.start <= info.Size() {
+			switch {
+			case t.start > info.Size():
+				err = errBeyond
+			case t.start > 0:
 				_, err = file.Seek(t.start, io.SeekStart)
 			}
 			if err != nil {
 				_ = file.Close()
 				return err
 			}
-			handle = &download{File: file, session: f.session, transfer: t}
+			handle = &download{File: file, at: t.start, left: info.Size() - t.start, session: f.session, transfer: t}
 			return nil
 		})
 	}
@@ -80,6 +83,7 @@ func (f *files) GetHandle(name string, flags int, _ int64) (handle ftpserver.Fil
 // download is a file that is sent.
 type download struct {
 	*os.File
+	at, left int64 // where it begins, and how much there was from there
 	session  *session
 	transfer *transfer
 }
@@ -88,7 +92,7 @@ type download struct {
 func (d *download) WriteTo(w io.Writer) (n int64, err error) {
 	defer d.session.caught(d.transfer, &err)
 	if conn, ok := w.(*dataConn); ok {
-		return conn.send(d.File)
+		return conn.send(d.File, d.at, d.left)
 	}
 	return io.Copy(w, d.File)
 }
