@@ -38,7 +38,7 @@ var imports = []struct {
 	// A service knows the vocabulary and its own parts. Two of them send and take files and limit
 	// clients, with leaves in common.
 	{"services/web", []string{"plugins", "services/web/*", "internal/peer"}, []string{"plugins/plugintest"}},
-	{"services/web/lane", []string{"internal/cork", "internal/peer"}, []string{"plugins/plugintest"}},
+	{"services/web/lane", []string{"internal/cork", "internal/peer", "internal/splice"}, []string{"plugins/plugintest"}},
 	{"services/web/static", []string{"plugins", "internal/part", "internal/regular"}, []string{"plugins/plugintest"}},
 	{"services/ftp", []string{"plugins", "services/ftp/*", "internal/cork", "internal/part", "internal/peer", "internal/regular", "internal/splice"}, []string{"plugins/plugintest"}},
 	{"services/ftp/accounts", []string{"plugins", "internal/peer", "internal/regular", "internal/suggest"}, []string{"plugins/plugintest"}},

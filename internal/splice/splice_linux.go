@@ -1,30 +1,29 @@
 package splice
 
 import (
+	"cmp"
 	"io"
+	"math"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Pipe takes bytes between a file and a connection within the kernel (splice(2), man 2 splice). What a Read… method takes into
-// it has to be taken out by the Write… methods before the next one, or goes with Close. One goroutine uses it.
-type Pipe struct{ parts [parts]part }
-
-// parts are the pipes that are one here: Linux gives a user without privileges none larger than 1 MiB (pipe-max-size, man 7
-// pipe). Each time that a client has taken all there was, it sleeps, and to wake it up costs as much as 64 KiB do.
-const parts = 2
+// Pipe takes bytes between a file and a connection within the kernel (splice(2), man 2 splice). What is in it at the end goes with
+// Close. One goroutine uses it.
+type Pipe struct{ parts []part }
 
 type part struct {
 	in, out int
 	held    int // bytes that are in it
 }
 
-// New makes a pipe. A user without privileges who has many already gets no large ones any more (pipe-user-pages-soft, man 7
-// pipe): that is an error here, as small ones do not pay. The caller closes it.
-func New() (*Pipe, error) {
-	p := &Pipe{}
+// New makes a pipe for size bytes, a multiple of Step. A user without privileges who has many already gets no large ones any
+// more (pipe-user-pages-soft, man 7 pipe): that is an error here, as small ones do not pay. The caller closes it.
+func New(size int) (*Pipe, error) {
+	p := &Pipe{parts: make([]part, size/Step)}
 	for i := range p.parts {
 		if err := p.parts[i].open(); err != nil {
 			for _, opened := range p.parts[:i] {
@@ -42,7 +41,7 @@ func (q *part) open() error {
 		return os.NewSyscallError("pipe2", err)
 	}
 	q.in, q.out = ends[1], ends[0]
-	if _, err := unix.FcntlInt(uintptr(q.in), unix.F_SETPIPE_SZ, Size/parts); err != nil {
+	if _, err := unix.FcntlInt(uintptr(q.in), unix.F_SETPIPE_SZ, Step); err != nil {
 		q.close()
 		return os.NewSyscallError("fcntl", err)
 	}
@@ -61,27 +60,53 @@ func (p *Pipe) Close() {
 	}
 }
 
-// ReadFile takes up to most bytes from where the file stands into the pipe, which is empty. It waits for the disk. The end of
-// the file is io.EOF.
-func (p *Pipe) ReadFile(f *os.File, most int) (n int, err error) {
-	raw, err := f.SyscallConn()
+// Send sends up to most bytes from where the file stands to a connection, fewer with an error: that of a deadline (net.Conn)
+// leaves something in the pipe, which the next call sends first; the end of the file is io.EOF. What may wait for the disk is
+// called by disk, if that is not nil.
+func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func() error) error) (n int64, err error) {
+	file, err := f.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
-	var failure error
-	err = raw.Control(func(fd uintptr) { n, failure = p.fill(int(fd), most) })
-	switch {
-	case err != nil:
-		return 0, err
-	case n > 0:
-		return n, nil
-	case failure != nil:
-		return 0, &os.PathError{Op: "read", Path: f.Name(), Err: failure}
+	if disk == nil {
+		disk = func(fill func() error) error { return fill() }
 	}
-	return 0, io.EOF
+	left := most - p.held() // that the file has to give
+	var failure error
+	controlErr := file.Control(func(from uintptr) {
+		fill := func() error {
+			m, err := p.fill(int(from), int(min(left, math.MaxInt)))
+			left -= int64(m)
+			if m > 0 {
+				return nil
+			}
+			return cmp.Or(err, io.EOF)
+		}
+		err = conn.Write(func(to uintptr) bool {
+			for failure = nil; n < most; runtime.Gosched() { // while this client takes that, there is work for another
+				if p.isEmpty() {
+					if failure = disk(fill); failure != nil {
+						return true
+					}
+				}
+				var m int
+				m, failure = p.drain(syscall.RawSyscall6, int(to), math.MaxInt) // nothing here waits, and the runtime need not see to it
+				n += int64(m)
+				if failure != nil {
+					return failure != unix.EAGAIN
+				}
+			}
+			return true
+		})
+	})
+	err = cmp.Or(controlErr, err, failure)
+	if errno, ok := err.(syscall.Errno); ok { //nolint:errorlint // it is bare
+		err = os.NewSyscallError("splice", errno)
+	}
+	return n, err
 }
 
-// ReadConn waits for the connection and takes up to most bytes of what has come into the pipe, which is empty. The end of the
+// ReadConn waits for the connection and takes up to most bytes of what has come into the pipe, for WriteFile. The end of the
 // stream is io.EOF, as is a byte that the peer has sent as urgent: splice(2) does not go past it, but read(2) does.
 func (p *Pipe) ReadConn(conn syscall.RawConn, most int) (n int, err error) {
 	var failure error
@@ -107,9 +132,9 @@ func (p *Pipe) ReadConn(conn syscall.RawConn, most int) (n int, err error) {
 func (p *Pipe) fill(from, most int) (n int, err error) {
 	for i := range p.parts {
 		q := &p.parts[i]
-		q.held, err = splice(syscall.Syscall6, from, q.in, min(most-n, Size/parts))
+		q.held, err = splice(syscall.Syscall6, from, q.in, min(most-n, Step))
 		n += q.held
-		if q.held < Size/parts || n == most {
+		if q.held < Step || n == most {
 			break
 		}
 	}
@@ -141,22 +166,6 @@ func (p *Pipe) WriteFile(f *os.File, most int) (n int, err error) {
 	return 0, io.ErrNoProgress
 }
 
-// WriteConn writes what is in the pipe, and waits for the connection. After an error, which may be that of a deadline
-// (net.Conn), the rest is still there.
-func (p *Pipe) WriteConn(conn syscall.RawConn) (n int, err error) {
-	var failure error
-	err = conn.Write(func(fd uintptr) bool {
-		var m int
-		m, failure = p.drain(syscall.RawSyscall6, int(fd), Size) // nothing here waits, and the runtime need not see to it
-		n += m
-		return failure != unix.EAGAIN
-	})
-	if err == nil && failure != nil {
-		err = os.NewSyscallError("splice", failure)
-	}
-	return n, err
-}
-
 // drain takes up to most bytes out of the pipe, until there is an error or nothing goes.
 func (p *Pipe) drain(call systemCall, to, most int) (n int, err error) {
 	for i := range p.parts {
@@ -170,6 +179,15 @@ func (p *Pipe) drain(call systemCall, to, most int) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+func (p *Pipe) isEmpty() bool { return p.held() == 0 }
+
+func (p *Pipe) held() (sum int64) {
+	for _, q := range p.parts {
+		sum += int64(q.held)
+	}
+	return sum
 }
 
 // systemCall is syscall.Syscall6, or syscall.RawSyscall6 for what is over at once.

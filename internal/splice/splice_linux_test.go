@@ -3,7 +3,9 @@ package splice_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -19,7 +21,7 @@ import (
 // comes to its deadline, more than once, in the middle of a pipe.
 func TestThrough(t *testing.T) {
 	dir := t.TempDir()
-	content := noise(3*splice.Size + 12345)
+	content := noise(3*2*splice.Step + 12345)
 	from := create(t, dir, "from")
 	if _, err := from.WriteAt(content, 0); err != nil {
 		t.Fatal(err)
@@ -45,7 +47,7 @@ func TestThrough(t *testing.T) {
 
 // send sends a file to its end, and closes waited when it has come to a deadline.
 func send(f *os.File, conn *net.TCPConn, waited chan struct{}) error {
-	p, err := splice.New()
+	p, err := splice.New(2 * splice.Step)
 	if err != nil {
 		return err
 	}
@@ -55,33 +57,25 @@ func send(f *os.File, conn *net.TCPConn, waited chan struct{}) error {
 		return err
 	}
 	_ = conn.SetWriteBuffer(64 << 10)
-	for {
-		left, err := p.ReadFile(f, splice.Size)
-		if err == io.EOF {
+	for most := int64(math.MaxInt64); ; {
+		_ = conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		n, err := p.Send(raw, f, most, nil)
+		most -= n
+		switch {
+		case err == io.EOF:
 			return conn.Close()
-		}
-		for left > 0 && err == nil {
-			_ = conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-			var n int
-			n, err = p.WriteConn(raw)
-			left -= n
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				err = nil
-				if waited != nil {
-					close(waited)
-					waited = nil
-				}
-			}
-		}
-		if err != nil {
-			return err
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("Send: %w", err)
+		case waited != nil:
+			close(waited)
+			waited = nil
 		}
 	}
 }
 
 // receive writes what comes to a file, in pieces that are no pipe's size.
 func receive(f *os.File, conn *net.TCPConn) error {
-	p, err := splice.New()
+	p, err := splice.New(2 * splice.Step)
 	if err != nil {
 		return err
 	}
@@ -91,7 +85,7 @@ func receive(f *os.File, conn *net.TCPConn) error {
 		return err
 	}
 	for {
-		left, err := p.ReadConn(raw, splice.Size)
+		left, err := p.ReadConn(raw, 2*splice.Step)
 		if err == io.EOF {
 			return nil
 		}
@@ -108,21 +102,25 @@ func receive(f *os.File, conn *net.TCPConn) error {
 
 // TestErrors says what a pipe answers for files and connections that take or give nothing.
 func TestErrors(t *testing.T) {
-	p, err := splice.New()
+	p, err := splice.New(2 * splice.Step)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
 	f := create(t, t.TempDir(), "f")
-	if n, err := p.ReadFile(f, 1); n != 0 || err != io.EOF {
-		t.Errorf("end of a file: %d, %v", n, err)
-	}
-	if err := os.WriteFile(f.Name(), []byte("abc"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	near, far := connect(t)
 	raw, err := near.SyscallConn()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := p.Send(raw, f, 1, nil); n != 0 || err != io.EOF {
+		t.Errorf("end of a file: %d, %v", n, err)
+	}
+	busy := errors.New("busy")
+	if n, err := p.Send(raw, f, 1, func(func() error) error { return busy }); n != 0 || err != busy {
+		t.Errorf("busy disk: %d, %v", n, err)
+	}
+	if err := os.WriteFile(f.Name(), []byte("abc"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := far.SetLinger(0); err != nil {
@@ -130,13 +128,10 @@ func TestErrors(t *testing.T) {
 	}
 	far.Close()
 	if n, err := p.ReadConn(raw, 1); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("reset connection: %d, %v", n, err)
+		t.Errorf("reading from a reset connection: %d, %v", n, err)
 	}
-	if n, err := p.ReadFile(f, 10); n != 3 || err != nil {
-		t.Errorf("short file: %d, %v", n, err)
-	}
-	if n, err := p.WriteConn(raw); n != 0 || !errors.Is(err, syscall.EPIPE) {
-		t.Errorf("reset connection: %d, %v", n, err)
+	if n, err := p.Send(raw, f, 10, nil); n != 0 || !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("sending to a reset connection: %d, %v", n, err)
 	}
 	readOnly, err := os.Open(f.Name())
 	if err != nil {
@@ -148,11 +143,62 @@ func TestErrors(t *testing.T) {
 	}
 	near.Close()
 	if n, err := p.ReadConn(raw, 1); n != 0 || !errors.Is(err, net.ErrClosed) {
-		t.Errorf("closed connection: %d, %v", n, err)
+		t.Errorf("reading from a closed connection: %d, %v", n, err)
 	}
-	readOnly.Close()
-	if n, err := p.ReadFile(readOnly, 1); n != 0 || err == nil {
+	if n, err := p.Send(raw, f, 1, nil); n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("sending to a closed connection: %d, %v", n, err)
+	}
+	f.Close()
+	if n, err := p.Send(raw, f, 1, nil); n != 0 || err == nil {
 		t.Errorf("closed file: %d, %v", n, err)
+	}
+}
+
+// TestPool says that pipes are bounded and used again, but for those that have something in them.
+func TestPool(t *testing.T) {
+	near, far := connect(t)
+	raw, err := near.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := far.SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	far.Close()
+	f := create(t, t.TempDir(), "f")
+	if _, err := f.WriteString("abc"); err != nil {
+		t.Fatal(err)
+	}
+	var lent []*splice.Pipe
+	for p := splice.Get(); p != nil; p = splice.Get() {
+		lent = append(lent, p)
+	}
+	if len(lent) == 0 || len(lent) > 100 {
+		t.Fatalf("%d pipes", len(lent))
+	}
+	splice.Put(lent[0])
+	if p := splice.Get(); p != lent[0] {
+		t.Errorf("Get = %p, want %p again", p, lent[0])
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = near.Read(make([]byte, 1)) // the reset has come
+	if n, err := lent[0].Send(raw, f, 3, nil); n != 0 || err == nil {
+		t.Errorf("Send = %d, %v", n, err)
+	}
+	splice.Put(lent[0])
+	if p := splice.Get(); p == nil || p == lent[0] {
+		t.Errorf("Get = %p, want another than the used %p", p, lent[0])
+	} else {
+		lent[0] = p
+	}
+	splice.Put(nil)
+	if p := splice.Get(); p != nil {
+		t.Error("there is one more than at first")
+	}
+	for _, p := range lent {
+		splice.Put(p)
 	}
 }
 
@@ -169,7 +215,7 @@ func TestUrgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := splice.New()
+	p, err := splice.New(2 * splice.Step)
 	if err != nil {
 		t.Fatal(err)
 	}

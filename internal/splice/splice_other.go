@@ -12,13 +12,15 @@ import (
 type Pipe struct{}
 
 // New returns errors.ErrUnsupported.
-func New() (*Pipe, error) { return nil, errors.ErrUnsupported }
+func New(int) (*Pipe, error) { return nil, errors.ErrUnsupported }
 
 // Close does nothing.
 func (*Pipe) Close() {}
 
-// ReadFile returns errors.ErrUnsupported.
-func (*Pipe) ReadFile(*os.File, int) (int, error) { return 0, errors.ErrUnsupported }
+// Send returns errors.ErrUnsupported.
+func (*Pipe) Send(syscall.RawConn, *os.File, int64, func(func() error) error) (int64, error) {
+	return 0, errors.ErrUnsupported
+}
 
 // ReadConn returns errors.ErrUnsupported.
 func (*Pipe) ReadConn(syscall.RawConn, int) (int, error) { return 0, errors.ErrUnsupported }
@@ -26,5 +28,4 @@ func (*Pipe) ReadConn(syscall.RawConn, int) (int, error) { return 0, errors.ErrU
 // WriteFile returns errors.ErrUnsupported.
 func (*Pipe) WriteFile(*os.File, int) (int, error) { return 0, errors.ErrUnsupported }
 
-// WriteConn returns errors.ErrUnsupported.
-func (*Pipe) WriteConn(syscall.RawConn) (int, error) { return 0, errors.ErrUnsupported }
+func (*Pipe) isEmpty() bool { return true }

@@ -12,7 +12,7 @@ import (
 )
 
 // send sends the rest of a file, which stands at at and had left bytes more when it was opened, a chunk at a time so that a deadline can move. In clear nothing goes through this process: the
-// first chunk is for sendfile(2), and those who have taken that get more by a pipe, which is faster and costs descriptors.
+// first chunk is for sendfile(2), and clients who have taken one quickly get the next by a pipe.
 func (d *dataConn) send(f *os.File, at, left int64) (int64, error) {
 	if err := d.start(); err != nil {
 		return 0, err
@@ -23,19 +23,10 @@ func (d *dataConn) send(f *os.File, at, left int64) (int64, error) {
 	if raw, err := d.wire.SyscallConn(); err == nil && left > segment { // else nothing can be sent either
 		cork.In(raw) // until the end of the connection
 	}
-	var p *splice.Pipe
-	defer func() {
-		if p != nil {
-			p.Close()
-		}
-	}()
 	var total int64
 	for {
-		if total == sendChunk && left > 2*sendChunk {
-			p, _ = splice.New() // or sendfile goes on
-		}
-		chunk := int64(d.chunk(false, sendChunk))
-		n, err := d.wire.sendFile(f, at+total, p, chunk)
+		chunk := int64(d.chunk(false, d.wire.sendChunk()))
+		n, err := d.wire.sendFile(f, at+total, chunk)
 		total += n
 		if accountErr := d.account(false, n); err == nil {
 			err = accountErr
@@ -98,7 +89,7 @@ func (d *dataConn) receive(u *upload) (int64, error) {
 		return total, err
 	}
 	var n int64
-	if p, pipeErr := splice.New(); pipeErr == nil {
+	if p, pipeErr := splice.New(splice.Step); pipeErr == nil {
 		n, err = d.receiveBy(p, u)
 		total += n
 	}
@@ -137,7 +128,7 @@ func (d *dataConn) receiveHere(u *upload, most int64) (total int64, ended bool, 
 func (d *dataConn) receiveBy(p *splice.Pipe, u *upload) (total int64, err error) {
 	defer p.Close()
 	for {
-		n, err := d.wire.fill(p, d.chunk(true, splice.Size))
+		n, err := d.wire.fill(p, d.chunk(true, splice.Step))
 		if err == io.EOF {
 			return total, nil
 		}

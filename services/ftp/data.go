@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gtwistd/gtwistd/internal/splice"
 )
 
 const (
@@ -20,8 +18,8 @@ const (
 	listBuffer = 32 << 10
 	// segment is the largest that TCP sends.
 	segment = 64 << 10
-	// sendChunk is how much is sent until the next look at the clock and the user's bandwidth.
-	sendChunk = splice.Size
+	// sendChunk is how much is sent until the next look at the clock and the user's bandwidth, but for quick clients.
+	sendChunk = 1 << 20
 	// copyBuffer is what is read of a connection or file at once, where the kernel does not copy.
 	copyBuffer = 256 << 10
 )

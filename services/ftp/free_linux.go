@@ -12,5 +12,5 @@ func freeSpace(f *os.File) (int64, error) {
 	if err := unix.Fstatfs(int(f.Fd()), &stat); err != nil {
 		return 0, os.NewSyscallError("fstatfs", err)
 	}
-	return int64(stat.Bavail) * stat.Frsize, nil //nolint:gosec // disks are smaller
+	return int64(stat.Bavail) * int64(stat.Frsize), nil //nolint:gosec,unconvert // disks are smaller; 32-bit systems have 32 bits
 }

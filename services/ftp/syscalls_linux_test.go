@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/gtwistd/gtwistd/internal/splice"
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
 	"github.com/gtwistd/gtwistd/services/ftp"
 )
@@ -68,11 +67,12 @@ func TestSystemCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sent := carried(text, "sendfile"); sent != splice.Size {
-		t.Errorf("sendfile carried %d bytes, want %d", sent, splice.Size)
+	sent := carried(text, "sendfile")
+	if sent < 1<<20 || sent >= tracedSize {
+		t.Errorf("sendfile carried %d bytes, want the first megabyte, and more only while the client is slow", sent)
 	}
 	// Into a pipe and out of it, all the rest that goes and, but for the first, all that comes.
-	rest := 2 * (tracedSize - splice.Size)
+	rest := 2 * (tracedSize - sent)
 	if moved := carried(text, "splice"); moved < rest+tracedSize || moved > rest+2*tracedSize {
 		t.Errorf("splice carried %d bytes, want %d and most of %d twice", moved, rest, tracedSize)
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -22,6 +21,7 @@ type wire struct {
 	took   time.Duration // in calls that wait for the peer; sendfile's wait for the disk, too
 	eof    bool          // the peer has sent its FIN
 	fixed  bool          // the deadline is another's
+	quick  bool          // sendFile's last bytes were taken quickly
 	batch  []byte
 	hold   bool // Write fills batch
 }
@@ -145,39 +145,52 @@ func (w *wire) together(fn func() error) error {
 	return err
 }
 
-// sendFile sends up to most bytes of a file from where it stands, at, and fewer only at its end: by a pipe if there is one, else
-// with sendfile(2) where the system can.
-func (w *wire) sendFile(f *os.File, at int64, p *splice.Pipe, most int64) (total int64, err error) {
-	if p == nil {
-		return w.send(func() (int64, error) {
-			n, err := w.TCPConn.ReadFrom(&io.LimitedReader{R: f, N: most})
-			at, most = at+n, most-n
-			if err != nil { // what was read, where the system cannot send a file, and not sent is read once more
-				_, _ = f.Seek(at, io.SeekStart)
-			}
-			return n, err
-		})
+// sendChunk is how much sendFile is well called for.
+func (w *wire) sendChunk() int {
+	if w.quick {
+		return splice.Chunk
 	}
-	raw, err := w.TCPConn.SyscallConn()
-	for err == nil && total < most {
-		_, err = p.ReadFile(f, int(most-total))
-		var n int64
-		switch {
-		case err == io.EOF:
-			return total, nil
-		case errors.Is(err, syscall.EINVAL): // a file system that cannot splice
-			n, err = w.sendFile(f, at+total, nil, most-total)
-			return total + n, err
-		case err == nil:
-			n, err = w.send(func() (int64, error) {
-				n, err := p.WriteConn(raw)
-				return int64(n), err
-			})
-			total += n
-			runtime.Gosched() // while this client takes that, there is work for another
+	return sendChunk
+}
+
+// sendFile sends up to most bytes of a file from where it stands, at, and fewer only at its end, without a way through this
+// process where the system can: by a pipe if the client takes them quickly and there is one, else with sendfile(2).
+func (w *wire) sendFile(f *os.File, at, most int64) (n int64, err error) {
+	began := time.Now()
+	defer func() { w.quick = splice.Quick(n, time.Since(began)) }()
+	if w.quick {
+		if p := splice.Get(); p != nil {
+			defer splice.Put(p)
+			n, err = w.sendPiped(p, f, most)
+			if n > 0 || !errors.Is(err, syscall.EINVAL) { // that of a file system that cannot splice
+				return n, err
+			}
 		}
 	}
-	return total, err
+	return w.send(func() (int64, error) {
+		n, err := w.TCPConn.ReadFrom(&io.LimitedReader{R: f, N: most})
+		at, most = at+n, most-n
+		if err != nil { // what was read, where the system cannot send a file, and not sent is read once more
+			_, _ = f.Seek(at, io.SeekStart)
+		}
+		return n, err
+	})
+}
+
+func (w *wire) sendPiped(p *splice.Pipe, f *os.File, most int64) (int64, error) {
+	raw, err := w.TCPConn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.send(func() (int64, error) {
+		n, err := p.Send(raw, f, most, nil)
+		most -= n
+		return n, err
+	})
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
 }
 
 // SetWriteDeadline implements net.Conn. TLS sets one in its Close, which moves like any other, and one that has passed after

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gtwistd/gtwistd/internal/cork"
+	"github.com/gtwistd/gtwistd/internal/splice"
 )
 
 // dateLine is the Date header of one second, which all answers of it share.
@@ -142,7 +143,7 @@ func farewell(nc net.Conn, text string) (n int) {
 }
 
 const (
-	// fileChunk is how much of a file goes to the system at a time. Larger ones are not faster.
+	// fileChunk is how much of a file goes to the system at a time.
 	fileChunk = 1 << 20
 	// slowChunk is that as long as it is not known how fast the client is.
 	slowChunk = 128 << 10
@@ -235,9 +236,16 @@ func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
 		defer cork.Out(c.raw)
 	}
 	f, do := file.Disk()
-	for chunk := int64(slowChunk); limited.N > 0; chunk = min(fileChunk, 2*chunk) {
-		n, err := c.sendChunk(f, do, min(chunk, limited.N))
+	quick := false
+	for chunk := int64(slowChunk); limited.N > 0; {
+		began := time.Now()
+		n, err := c.sendChunk(f, do, min(chunk, limited.N), quick)
 		sum, limited.N = sum+n, limited.N-n
+		if quick = chunk >= fileChunk && splice.Quick(n, time.Since(began)); quick {
+			chunk = splice.Chunk
+		} else {
+			chunk = min(fileChunk, 2*chunk)
+		}
 		switch {
 		case err == io.EOF:
 			return sum, nil
@@ -248,9 +256,17 @@ func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
 	return sum, nil
 }
 
-func (c *conn) sendChunk(f *os.File, do func(func() error) error, size int64) (sum int64, err error) {
-	c.begin(size)
+// sendChunk sends size bytes of a file, or fewer with an error, io.EOF at its end: by a pipe if the client takes them
+// quickly and there is one.
+func (c *conn) sendChunk(f *os.File, do func(func() error) error, size int64, quick bool) (sum int64, err error) {
+	c.begin(min(size, fileChunk)) // who is quick needs no more time for more
 	defer func() { c.end(err) }()
+	if quick {
+		if p := splice.Get(); p != nil {
+			defer splice.Put(p)
+			return p.Send(c.raw, f, size, do)
+		}
+	}
 	for sum < size && err == nil {
 		var n int64
 		n, err = c.sendFile(f, do, size-sum)
