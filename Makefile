@@ -13,7 +13,7 @@ test_tools := curl:curl openssl:openssl strace:strace gcc:build-essential unzip:
 # For what is compiled to be checked and never run: without inlining and debug information it takes half the time.
 quick := -gcflags='all=-l -dwarf=false'
 
-platforms := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
+platforms := linux/amd64 linux/arm64 linux/arm darwin/arm64 windows/amd64 freebsd/amd64
 
 .PHONY: build test check lint fuzz bench-start bench-web bench-ftp cross vet format staticcheck test-tools clean
 
