@@ -120,9 +120,9 @@ func sumCommands() map[string]command {
 	return map[string]command{
 		"HASH":    {do: (*session).doHASH, feature: (*session).hashFeature},
 		"XCRC":    {do: (*session).doSum, feature: always("XCRC")},
-		"MD5":     {do: (*session).doSum},
+		"MD5":     {do: (*session).doSum, feature: always("MD5")},
 		"XMD5":    {do: (*session).doSum, feature: always("XMD5")},
-		"XSHA":    {do: (*session).doSum},
+		"XSHA":    {do: (*session).doSum, feature: always("XSHA")},
 		"XSHA1":   {do: (*session).doSum, feature: always("XSHA1")},
 		"XSHA256": {do: (*session).doSum, feature: always("XSHA256")},
 		"XSHA512": {do: (*session).doSum, feature: always("XSHA512")},

@@ -79,9 +79,10 @@ const (
 // options is what the command line says. Paths are made absolute as it is read: afterwards the program may change its
 // directory (--rundir).
 type options struct {
-	port      string
-	portGiven *pflag.Flag
-	listen    []string
+	given func(name string) bool // whether an option is on the command line
+
+	port   string
+	listen []string
 
 	root     plugins.Path
 	writable bool
@@ -158,12 +159,12 @@ func (o *options) Flags(fs *pflag.FlagSet) {
 	plugins.Group(fs, "Log", func(fs *pflag.FlagSet) {
 		fs.Var(&o.xferlog, "xferlog", "append a record of each transfer to a file, in the form of wu-ftpd's xferlog(5); the program's log has them in any case")
 	})
+	o.given = fs.Changed
 	onlyOnce(fs, "port", "passive-ports", "upload", "anonymous", "user-anonymous", "tls", "tls-session-reuse")
 }
 
 func (o *options) listenFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&o.port, "port", "p", "", "listen on `PORT` of all interfaces (default "+defaultPort+" without --listen and --implicit-port)")
-	o.portGiven = fs.Lookup("port")
 	fs.StringArrayVar(&o.listen, "listen", nil, "listen on `ENDPOINT`, such as tcp:2121:interface=127.0.0.1; repeatable; see gtwistd help endpoints")
 	fs.StringArrayVar(&o.tls.implicit, "implicit-port", nil, "listen on `ENDPOINT`, such as 990, for clients that begin with TLS; repeatable")
 	fs.Var(&o.passivePorts, "passive-ports", "let clients connect for their data to these ports only, such as 50000-50100 (default any)")
@@ -227,7 +228,7 @@ func (o *options) check() error {
 		return err
 	}
 	switch {
-	case o.portGiven != nil && o.portGiven.Changed && !maybeEndpoint(o.port):
+	case o.given("port") && !maybeEndpoint(o.port):
 		return &plugins.UsageError{Reason: fmt.Sprintf("--port %q: not a port", o.port), Suggestion: "give a number such as " + defaultPort + "; 0 takes a free one"}
 	case o.auth.Given != "" && o.passwordFile.Given != "":
 		return plugins.Usagef("--password-file is the old name of --auth: give one of them")
@@ -281,6 +282,8 @@ func (o *options) checkGuard() error {
 		return &plugins.UsageError{Reason: "--ban-window 0: nobody would be banned", Suggestion: "say so with --ban-after 0"}
 	case bans && g.Ban <= 0:
 		return &plugins.UsageError{Reason: "--ban-time 0: nobody would be banned", Suggestion: "say so with --ban-after 0"}
+	case !bans && (o.given("ban-window") || o.given("ban-time")):
+		return &plugins.UsageError{Reason: "--ban-after 0: there are no bans, and nothing that --ban-window or --ban-time could say of them", Suggestion: "leave them out, or give --ban-after a number from 1 to 100"}
 	}
 	return nil
 }

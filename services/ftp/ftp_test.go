@@ -54,6 +54,8 @@ func TestContract(t *testing.T) {
 			{"--ban-window", "0"},
 			{"--ban-after", "0", "--ban-user-after", "1", "--ban-window", "0"},
 			{"--ban-time", "0"},
+			{"--ban-after", "0", "--ban-time", "1h"},
+			{"--ban-after", "0", "--ban-window", "1h"},
 			{"--ban-trust", "10.0.0.0/33"},
 			{"--ban-trust", "home"},
 			{"--ban-trust="},
