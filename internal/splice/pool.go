@@ -14,14 +14,20 @@ const (
 	lent = 4 * Step
 	// most are lent at the same time. They hold half of what a user without privileges may have in pipes.
 	most = 8
+	// kept is how long a pipe is kept that nobody wants.
+	kept = 10 * time.Second
 )
 
 // pool is that of the process, for what bounds it is the process's, too.
 var pool struct {
-	mu   sync.Mutex
-	out  int
-	free []*Pipe
+	mu    sync.Mutex
+	out   int
+	free  []*Pipe
+	clock *time.Timer // calls drop; nil before the first pipe
 }
+
+// bound is how many are lent to leave most descriptors to others.
+var bound = sync.OnceValue(func() int { return min(most, descriptors()/128) })
 
 // Quick says whether a client that has taken so many bytes in that time takes enough for a pipe to be worth while: others would
 // hold theirs for nothing.
@@ -31,7 +37,7 @@ func Quick(bytes int64, in time.Duration) bool { return float64(bytes) > 40e6*in
 func Get() *Pipe {
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
-	if pool.out == most {
+	if pool.out >= bound() {
 		return nil
 	}
 	var p *Pipe
@@ -56,9 +62,24 @@ func Put(p *Pipe) {
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
 	pool.out--
-	if p.isEmpty() {
-		pool.free = append(pool.free, p)
+	if !p.isEmpty() {
+		p.Close()
+		return
+	}
+	pool.free = append(pool.free, p)
+	if pool.clock == nil {
+		pool.clock = time.AfterFunc(kept, drop)
 	} else {
+		pool.clock.Reset(kept)
+	}
+}
+
+// drop closes what nobody has wanted for a while.
+func drop() {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	for _, p := range pool.free {
 		p.Close()
 	}
+	pool.free = nil
 }

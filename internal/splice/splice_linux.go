@@ -205,3 +205,12 @@ func splice(call systemCall, from, to, most int) (int, error) {
 		return 0, err
 	}
 }
+
+// descriptors is how many this process may have.
+func descriptors() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return int(min(limit.Cur, math.MaxInt32)) //nolint:gosec // see min
+}

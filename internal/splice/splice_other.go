@@ -29,3 +29,5 @@ func (*Pipe) ReadConn(syscall.RawConn, int) (int, error) { return 0, errors.ErrU
 func (*Pipe) WriteFile(*os.File, int) (int, error) { return 0, errors.ErrUnsupported }
 
 func (*Pipe) isEmpty() bool { return true }
+
+func descriptors() int { return 0 }

@@ -18,7 +18,7 @@ func (d *dataConn) send(f *os.File, at, left int64) (int64, error) {
 		return 0, err
 	}
 	if d.secure != nil {
-		return d.encrypt(f, left)
+		return d.encrypt(f, at, left)
 	}
 	if raw, err := d.wire.SyscallConn(); err == nil && left > segment { // else nothing can be sent either
 		cork.In(raw) // until the end of the connection
@@ -28,21 +28,25 @@ func (d *dataConn) send(f *os.File, at, left int64) (int64, error) {
 		chunk := int64(d.chunk(false, d.wire.sendChunk()))
 		n, err := d.wire.sendFile(f, at+total, chunk)
 		total += n
-		if accountErr := d.account(false, n); err == nil {
-			err = accountErr
+		d.count(false, n)
+		// A limit that came meanwhile is for what is sent from now on.
+		if waitErr := d.wait(false, int64(d.chunk(false, int(n)))); err == nil {
+			err = waitErr
 		}
 		switch {
 		case err != nil:
 			return total, d.fail(err)
 		case n < chunk:
-			return total, d.ended(total, left)
+			return total, d.ended(f, at, total, left)
 		}
 	}
 }
 
-// ended says whether a file was sent whole: it may have grown, but not become shorter than it was.
-func (d *dataConn) ended(sent, left int64) error {
-	if sent < left {
+// ended says whether a file was sent whole: it may have grown, but not become shorter than it was. What the system has taken of
+// a file and not sent yet when the file is cut off comes as zeros.
+func (d *dataConn) ended(f *os.File, at, sent, left int64) error {
+	info, err := f.Stat()
+	if sent < left || err == nil && info.Size() < at+sent {
 		return d.fail(errShorter)
 	}
 	return nil
@@ -51,7 +55,7 @@ func (d *dataConn) ended(sent, left int64) error {
 var errShorter = &refusal{451, "the file has become shorter meanwhile"}
 
 // encrypt sends the rest of a file under TLS. The records of a buffer go to the system at once.
-func (d *dataConn) encrypt(f *os.File, left int64) (int64, error) {
+func (d *dataConn) encrypt(f *os.File, at, left int64) (int64, error) {
 	buf := d.session.srv.buffers.get()
 	defer d.session.srv.buffers.put(buf)
 	var total int64
@@ -71,7 +75,7 @@ func (d *dataConn) encrypt(f *os.File, left int64) (int64, error) {
 		}
 		switch {
 		case readErr == io.EOF:
-			return total, d.ended(total, left)
+			return total, d.ended(f, at, total, left)
 		case readErr != nil:
 			return total, d.fail(readErr)
 		}

@@ -123,16 +123,25 @@ func (d *dataConn) fail(err error) error {
 	return err
 }
 
-// account counts bytes, and waits if they are too many for the user's bandwidth, unless the transfer is given up.
+// account counts bytes, and waits if they are too many for the user's bandwidth.
 func (d *dataConn) account(upload bool, n int64) error {
+	d.count(upload, n)
+	return d.wait(upload, n)
+}
+
+func (d *dataConn) count(upload bool, n int64) {
 	if d.transfer != nil {
 		d.transfer.bytes.Add(n)
 	}
+	if moved := d.session.srv.moved; moved != nil && d.user != nil && n > 0 {
+		moved(upload, int(n))
+	}
+}
+
+// wait waits until so many bytes are paid for, unless the transfer is given up.
+func (d *dataConn) wait(upload bool, n int64) error {
 	if d.user == nil || n == 0 {
 		return nil
-	}
-	if moved := d.session.srv.moved; moved != nil {
-		moved(upload, int(n))
 	}
 	return d.fail(d.user.account.Wait(d.closed, upload, int(n)))
 }

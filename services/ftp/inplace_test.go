@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gtwistd/gtwistd/plugins/plugintest"
@@ -74,4 +75,28 @@ func TestShorter(t *testing.T) {
 			c.want("451")
 		})
 	}
+}
+
+// TestShorterInThePipe cuts off of a file what is on its way to the client already: it comes as zeros, or not at all.
+func TestShorterInThePipe(t *testing.T) {
+	const size = 9 << 20
+	dir := t.TempDir()
+	file := filepath.Join(dir, "f")
+	write(t, file, strings.Repeat("x", size))
+	c := anonymous(t, plugintest.Start(t, ftp.Plugin(), "--listen", anyPort, "--root", dir))
+	data := c.pasv()
+	if err := data.SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	c.do("RETR f", "150")
+	if _, err := io.ReadFull(data, make([]byte, 4<<20)); err != nil { // the rest is more than a socket buffer holds
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, size-512<<10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, data); err != nil {
+		t.Fatal(err)
+	}
+	c.want("451 The file has become shorter meanwhile.")
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -321,6 +322,24 @@ func TestCount(t *testing.T) {
 	if log := plain.log.String(); strings.Count(log, "panic in the short way") < 2 || !strings.Contains(log, "limits_test.go") {
 		t.Errorf("the log does not tell of the panics:\n%s", log)
 	}
+}
+
+// TestBrokenAnswer lets a client go while an answer from memory is made for it, on a connection that net/http has had.
+func TestBrokenAnswer(t *testing.T) {
+	var gone atomic.Pointer[client]
+	s := start(t, lane.Config{Answer: func(r *lane.Request) (lane.Answer, bool) {
+		if c := gone.Load(); c != nil {
+			_ = c.Conn.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+		return hot(r)
+	}}, echo)
+	c := s.dial(t)
+	c.send(get("/other"))
+	c.answer()
+	gone.Store(c)
+	c.send(getHot)
+	s.accepted.awaitOpen(0)
 }
 
 // source is something to send, of which no socket holds all.

@@ -59,6 +59,7 @@ func (c *conn) answer(size int) (done bool, err error) {
 	c.r += size
 	switch {
 	case err != nil:
+		c.state.Store(ended)
 		return false, err
 	case last, !c.state.CompareAndSwap(answering, waiting):
 		return false, errEnded
@@ -241,10 +242,9 @@ func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
 		began := time.Now()
 		n, err := c.sendChunk(f, do, min(chunk, limited.N), quick)
 		sum, limited.N = sum+n, limited.N-n
-		if quick = chunk >= fileChunk && splice.Quick(n, time.Since(began)); quick {
-			chunk = splice.Chunk
-		} else {
-			chunk = min(fileChunk, 2*chunk)
+		quick = chunk >= fileChunk && splice.Quick(n, time.Since(began))
+		if chunk = min(fileChunk, 2*chunk); quick && c.paced.Load() {
+			chunk = splice.Chunk // others have their time for each chunk
 		}
 		switch {
 		case err == io.EOF:
@@ -259,7 +259,7 @@ func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
 // sendChunk sends size bytes of a file, or fewer with an error, io.EOF at its end: by a pipe if the client takes them
 // quickly and there is one.
 func (c *conn) sendChunk(f *os.File, do func(func() error) error, size int64, quick bool) (sum int64, err error) {
-	c.begin(min(size, fileChunk)) // who is quick needs no more time for more
+	c.begin(size)
 	defer func() { c.end(err) }()
 	if quick {
 		if p := splice.Get(); p != nil {
