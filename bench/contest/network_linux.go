@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -29,8 +30,7 @@ func alone(ctx context.Context) (done bool, err error) {
 		return false, settle(ctx)
 	}
 	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "bench: not started by root: the figures are for the network settings of this machine, not for Debian's")
-		return false, nil
+		return false, say()
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -40,12 +40,21 @@ func alone(ctx context.Context) (done bool, err error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=/proc/%d/ns/net", outsideVariable, os.Getpid()))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
+	runtime.LockOSThread() // or the death of a thread would be taken for that of the process
 	err = cmd.Run()
+	if errors.Is(err, syscall.EPERM) {
+		return false, say()
+	}
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		os.Exit(failed.ExitCode()) // it has said why
 	}
 	return true, err
+}
+
+func say() error {
+	_, err := fmt.Fprintln(os.Stderr, "bench: without root's rights the figures are for the network settings of this machine, not for Debian's")
+	return err
 }
 
 // settle makes the network what it shall be.

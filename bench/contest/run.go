@@ -54,7 +54,9 @@ func (r *Run) Main(loads Loads, prepare func(context.Context) ([]Group, error)) 
 	defer stop()
 	done, err := alone(ctx)
 	if err == nil && !done {
-		err = r.run(ctx, prepare, *only)
+		if err = r.run(ctx, prepare, *only); ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 	}
 	fail(err)
 }

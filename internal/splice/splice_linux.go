@@ -61,8 +61,8 @@ func (p *Pipe) Close() {
 }
 
 // Send sends up to most bytes from where the file stands to a connection, fewer with an error: that of a deadline (net.Conn)
-// leaves something in the pipe, which the next call sends first; the end of the file is io.EOF. What may wait for the disk is
-// called by disk, if that is not nil.
+// leaves something in the pipe, which the next call sends first; the end of the file is io.EOF; with ErrUnsupported the file stands
+// after what was sent. What may wait for the disk is called by disk, if that is not nil.
 func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func() error) error) (n int64, err error) {
 	file, err := f.SyscallConn()
 	if err != nil {
@@ -80,7 +80,7 @@ func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func
 			if m > 0 {
 				return nil
 			}
-			return cmp.Or(err, io.EOF)
+			return cmp.Or(known(err), io.EOF)
 		}
 		err = conn.Write(func(to uintptr) bool {
 			for failure = nil; n < most; runtime.Gosched() { // while this client takes that, there is work for another
@@ -90,10 +90,14 @@ func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func
 					}
 				}
 				var m int
-				m, failure = p.drain(syscall.RawSyscall6, int(to), math.MaxInt) // nothing here waits, and the runtime need not see to it
+				m, failure = p.drain(syscall.RawSyscall6, int(to), math.MaxInt) // the socket keeps nobody waiting
 				n += int64(m)
-				if failure != nil {
+				switch {
+				case failure != nil:
 					return failure != unix.EAGAIN
+				case !p.isEmpty():
+					failure = io.ErrNoProgress
+					return true
 				}
 			}
 			return true
@@ -106,26 +110,37 @@ func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func
 	return n, err
 }
 
-// ReadConn waits for the connection and takes up to most bytes of what has come into the pipe, for WriteFile. The end of the
-// stream is io.EOF, as is a byte that the peer has sent as urgent: splice(2) does not go past it, but read(2) does.
+// ReadConn waits for the connection and takes up to most bytes of what has come, and up to Step, into the pipe, for WriteFile. The
+// end of the stream is io.EOF, as is a byte that the peer has sent as urgent: splice(2) does not go past it, but read(2) does.
 func (p *Pipe) ReadConn(conn syscall.RawConn, most int) (n int, err error) {
+	q := &p.parts[0] // one call for one error, which the system tells once
 	var failure error
 	err = conn.Read(func(fd uintptr) bool {
-		n, failure = p.fill(int(fd), most)
+		q.held, failure = splice(syscall.Syscall6, int(fd), q.in, min(most, Step))
 		if failure == unix.EAGAIN && isAtMark(int(fd)) {
 			failure = nil
 		}
-		return n > 0 || failure != unix.EAGAIN
+		return failure != unix.EAGAIN
 	})
 	switch {
 	case err != nil:
 		return 0, err
-	case n > 0:
-		return n, nil
 	case failure != nil:
-		return 0, os.NewSyscallError("splice", failure)
+		return 0, os.NewSyscallError("splice", known(failure))
+	case q.held == 0:
+		return 0, io.EOF
 	}
-	return 0, io.EOF
+	return q.held, nil
+}
+
+// known is ErrUnsupported for what splice(2) says of files and sockets that it does not take from, and of itself where it may not
+// be called.
+func known(err error) error {
+	switch err { //nolint:errorlint // it is
+	case unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM:
+		return ErrUnsupported
+	}
+	return err
 }
 
 // fill takes what there is into the pipe. An error comes after n bytes.

@@ -3,7 +3,6 @@
 package splice
 
 import (
-	"errors"
 	"os"
 	"syscall"
 )
@@ -11,22 +10,22 @@ import (
 // Pipe is not to be had.
 type Pipe struct{}
 
-// New returns errors.ErrUnsupported.
-func New(int) (*Pipe, error) { return nil, errors.ErrUnsupported }
+// New returns ErrUnsupported.
+func New(int) (*Pipe, error) { return nil, ErrUnsupported }
 
 // Close does nothing.
 func (*Pipe) Close() {}
 
-// Send returns errors.ErrUnsupported.
+// Send returns ErrUnsupported.
 func (*Pipe) Send(syscall.RawConn, *os.File, int64, func(func() error) error) (int64, error) {
-	return 0, errors.ErrUnsupported
+	return 0, ErrUnsupported
 }
 
-// ReadConn returns errors.ErrUnsupported.
-func (*Pipe) ReadConn(syscall.RawConn, int) (int, error) { return 0, errors.ErrUnsupported }
+// ReadConn returns ErrUnsupported.
+func (*Pipe) ReadConn(syscall.RawConn, int) (int, error) { return 0, ErrUnsupported }
 
-// WriteFile returns errors.ErrUnsupported.
-func (*Pipe) WriteFile(*os.File, int) (int, error) { return 0, errors.ErrUnsupported }
+// WriteFile returns ErrUnsupported.
+func (*Pipe) WriteFile(*os.File, int) (int, error) { return 0, ErrUnsupported }
 
 func (*Pipe) isEmpty() bool { return true }
 

@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -11,8 +12,8 @@ import (
 	"github.com/gtwistd/gtwistd/internal/splice"
 )
 
-// send sends the rest of a file, which stands at at and had left bytes more when it was opened, a chunk at a time so that a deadline can move. In clear nothing goes through this process: the
-// first chunk is for sendfile(2), and clients who have taken one quickly get the next by a pipe.
+// send sends the rest of a file, which had left bytes from where it stands, at, when it was opened: a chunk at a time, so that a
+// deadline can move, and in clear not through this process.
 func (d *dataConn) send(f *os.File, at, left int64) (int64, error) {
 	if err := d.start(); err != nil {
 		return 0, err
@@ -133,7 +134,7 @@ func (d *dataConn) receiveBy(p *splice.Pipe, u *upload) (total int64, err error)
 	defer p.Close()
 	for {
 		n, err := d.wire.fill(p, d.chunk(true, splice.Step))
-		if err == io.EOF {
+		if err == io.EOF || errors.Is(err, splice.ErrUnsupported) {
 			return total, nil
 		}
 		if err != nil {

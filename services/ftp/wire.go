@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/gtwistd/gtwistd/internal/splice"
@@ -14,16 +13,17 @@ import (
 // wire is the TCP connection, each of whose calls may take as long as something moves.
 type wire struct {
 	*net.TCPConn
-	limits *limits
-	moved  int64
-	taken  int64         // of what was sent, at the last look
-	since  time.Time     // when it was less, or the write began
-	took   time.Duration // in calls that wait for the peer; sendfile's wait for the disk, too
-	eof    bool          // the peer has sent its FIN
-	fixed  bool          // the deadline is another's
-	quick  bool          // sendFile's last bytes were taken quickly
-	batch  []byte
-	hold   bool // Write fills batch
+	limits  *limits
+	moved   int64
+	taken   int64         // of what was sent, at the last look
+	since   time.Time     // when it was less, or the write began
+	took    time.Duration // in calls that wait for the peer; sendfile's wait for the disk, too
+	eof     bool          // the peer has sent its FIN
+	fixed   bool          // the deadline is another's
+	quick   bool          // sendFile's last bytes were taken quickly
+	unpiped bool          // the file is none for pipes
+	batch   []byte
+	hold    bool // Write fills batch
 }
 
 func (w *wire) deadline() time.Time { return time.Now().Add(time.Duration(w.limits.stall)) }
@@ -158,16 +158,16 @@ func (w *wire) sendChunk() int {
 func (w *wire) sendFile(f *os.File, at, most int64) (n int64, err error) {
 	began := time.Now()
 	defer func() { w.quick = splice.Quick(n, time.Since(began)) }()
-	if w.quick {
+	if w.quick && !w.unpiped {
 		if p := splice.Get(); p != nil {
-			defer splice.Put(p)
 			n, err = w.sendPiped(p, f, most)
-			if n > 0 || !errors.Is(err, syscall.EINVAL) { // that of a file system that cannot splice
+			if w.unpiped = errors.Is(err, splice.ErrUnsupported); !w.unpiped {
 				return n, err
 			}
+			at, most = at+n, most-n
 		}
 	}
-	return w.send(func() (int64, error) {
+	rest, err := w.send(func() (int64, error) {
 		n, err := w.TCPConn.ReadFrom(&io.LimitedReader{R: f, N: most})
 		at, most = at+n, most-n
 		if err != nil { // what was read, where the system cannot send a file, and not sent is read once more
@@ -175,9 +175,12 @@ func (w *wire) sendFile(f *os.File, at, most int64) (n int64, err error) {
 		}
 		return n, err
 	})
+	return n + rest, err
 }
 
+// sendPiped puts the pipe back.
 func (w *wire) sendPiped(p *splice.Pipe, f *os.File, most int64) (int64, error) {
+	defer splice.Put(p)
 	raw, err := w.TCPConn.SyscallConn()
 	if err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -237,12 +238,15 @@ func (c *conn) ReadFrom(src io.Reader) (sum int64, err error) {
 		defer cork.Out(c.raw)
 	}
 	f, do := file.Disk()
-	quick := false
+	quick, piped := false, true
 	for chunk := int64(slowChunk); limited.N > 0; {
 		began := time.Now()
 		n, err := c.sendChunk(f, do, min(chunk, limited.N), quick)
 		sum, limited.N = sum+n, limited.N-n
-		quick = chunk >= fileChunk && splice.Quick(n, time.Since(began))
+		if errors.Is(err, splice.ErrUnsupported) {
+			piped, err = false, nil
+		}
+		quick = piped && chunk >= fileChunk && splice.Quick(n, time.Since(began))
 		if chunk = min(fileChunk, 2*chunk); quick && c.paced.Load() {
 			chunk = splice.Chunk // others have their time for each chunk
 		}
