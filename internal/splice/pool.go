@@ -6,9 +6,12 @@ import (
 )
 
 const (
-	// Chunk is the size of a pipe that Get lends. Each time that a client has taken all of it, it sleeps, and to wake it up costs as
+	// Chunk is how much is well sent by one call of Send.
+	Chunk = 16 << 20
+
+	// lent is the size of a pipe that Get lends. Each time that a client has taken all of it, it sleeps, and to wake it up costs as
 	// much as to send 64 KiB; as long as one who has become slow takes what is left of it, others cannot have it.
-	Chunk = 4 * Step
+	lent = 4 * Step
 	// most are lent at the same time. They hold half of what a user without privileges may have in pipes.
 	most = 8
 	// kept is how long a pipe is kept that nobody wants.
@@ -41,7 +44,7 @@ func Get() *Pipe {
 	if last := len(pool.free) - 1; last >= 0 {
 		p, pool.free = pool.free[last], pool.free[:last]
 	} else {
-		made, err := New(Chunk)
+		made, err := New(lent)
 		if err != nil {
 			return nil // whoever asked goes on without
 		}

@@ -60,7 +60,8 @@ func (p *Pipe) Close() {
 	}
 }
 
-// Send sends up to most bytes from where the file stands to a connection, fewer with an error: that of a deadline (net.Conn)
+// Send sends up to most bytes from where the file stands to a connection: fewer if it had to wait for the client, which has taken
+// what was in the pipe then, or with an error: that of a deadline (net.Conn)
 // leaves something in the pipe, which the next call sends first; the end of the file is io.EOF; with ErrUnsupported the file stands
 // after what was sent. What may wait for the disk is called by disk, if that is not nil.
 func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func() error) error) (n int64, err error) {
@@ -73,6 +74,7 @@ func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func
 	}
 	left := most - p.held() // that the file has to give
 	var failure error
+	waited := false
 	controlErr := file.Control(func(from uintptr) {
 		fill := func() error {
 			m, err := p.fill(int(from), int(min(left, math.MaxInt)))
@@ -85,6 +87,9 @@ func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func
 		err = conn.Write(func(to uintptr) bool {
 			for failure = nil; n < most; runtime.Gosched() { // while this client takes that, there is work for another
 				if p.isEmpty() {
+					if waited {
+						return true
+					}
 					if failure = disk(fill); failure != nil {
 						return true
 					}
@@ -93,8 +98,11 @@ func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func
 				m, failure = p.drain(syscall.RawSyscall6, int(to), math.MaxInt) // the socket keeps nobody waiting
 				n += int64(m)
 				switch {
+				case failure == unix.EAGAIN:
+					waited = true
+					return false
 				case failure != nil:
-					return failure != unix.EAGAIN
+					return true
 				case !p.isEmpty():
 					failure = io.ErrNoProgress
 					return true

@@ -64,6 +64,7 @@ func send(f *os.File, conn *net.TCPConn, waited chan struct{}) error {
 		switch {
 		case err == io.EOF:
 			return conn.Close()
+		case err == nil: // it has waited
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return fmt.Errorf("Send: %w", err)
 		case waited != nil:

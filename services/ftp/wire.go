@@ -161,10 +161,13 @@ func (w *wire) sendFile(f *os.File, at, most int64) (n int64, err error) {
 	if w.quick && !w.unpiped {
 		if p := splice.Get(); p != nil {
 			n, err = w.sendPiped(p, f, most)
-			if w.unpiped = errors.Is(err, splice.ErrUnsupported); !w.unpiped {
+			w.unpiped = errors.Is(err, splice.ErrUnsupported)
+			switch at, most = at+n, most-n; {
+			case err == io.EOF:
+				return n, nil
+			case err != nil && !w.unpiped, most == 0:
 				return n, err
 			}
-			at, most = at+n, most-n
 		}
 	}
 	rest, err := w.send(func() (int64, error) {
@@ -185,15 +188,11 @@ func (w *wire) sendPiped(p *splice.Pipe, f *os.File, most int64) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	n, err := w.send(func() (int64, error) {
+	return w.send(func() (int64, error) {
 		n, err := p.Send(raw, f, most, nil)
 		most -= n
 		return n, err
 	})
-	if err == io.EOF {
-		err = nil
-	}
-	return n, err
 }
 
 // SetWriteDeadline implements net.Conn. TLS sets one in its Close, which moves like any other, and one that has passed after

@@ -266,10 +266,7 @@ func (c *conn) sendChunk(f *os.File, do func(func() error) error, size int64, qu
 	c.begin(size)
 	defer func() { c.end(err) }()
 	if quick {
-		if p := splice.Get(); p != nil {
-			defer splice.Put(p)
-			return p.Send(c.raw, f, size, do)
-		}
+		sum, err = c.sendPiped(f, do, size)
 	}
 	for sum < size && err == nil {
 		var n int64
@@ -277,6 +274,16 @@ func (c *conn) sendChunk(f *os.File, do func(func() error) error, size int64, qu
 		sum += n
 	}
 	return sum, err
+}
+
+// sendPiped sends what it can, if there is a pipe.
+func (c *conn) sendPiped(f *os.File, do func(func() error) error, most int64) (int64, error) {
+	p := splice.Get()
+	if p == nil {
+		return 0, nil
+	}
+	defer splice.Put(p)
+	return p.Send(c.raw, f, most, do)
 }
 
 const (
