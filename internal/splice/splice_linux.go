@@ -60,10 +60,10 @@ func (p *Pipe) Close() {
 	}
 }
 
-// Send sends up to most bytes from where the file stands to a connection: fewer if it had to wait for the client, which has taken
-// what was in the pipe then, or with an error: that of a deadline (net.Conn)
-// leaves something in the pipe, which the next call sends first; the end of the file is io.EOF; with ErrUnsupported the file stands
-// after what was sent. What may wait for the disk is called by disk, if that is not nil.
+// Send sends up to most bytes from where the file stands to a connection, fewer if it had to wait for the client, which has taken
+// all that was in the pipe then, or with an error: that of a deadline (net.Conn) leaves something in the pipe, which the next call
+// sends first; the end of the file is io.EOF; with ErrUnsupported the file stands after what was sent. What may wait for the disk is
+// called by disk, if that is not nil.
 func (p *Pipe) Send(conn syscall.RawConn, f *os.File, most int64, disk func(func() error) error) (n int64, err error) {
 	file, err := f.SyscallConn()
 	if err != nil {

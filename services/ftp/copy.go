@@ -43,11 +43,11 @@ func (d *dataConn) send(f *os.File, at, left int64) (int64, error) {
 	}
 }
 
-// ended says whether a file was sent whole: it may have grown, but not become shorter than it was. What the system has taken of
-// a file and not sent yet when the file is cut off comes as zeros.
+// ended says whether a file was sent whole: it may have grown, but not become shorter than it was, even if as much was sent: what
+// the system has taken of a file and not sent yet when the file is cut off comes as zeros.
 func (d *dataConn) ended(f *os.File, at, sent, left int64) error {
 	info, err := f.Stat()
-	if sent < left || err == nil && info.Size() < at+sent {
+	if sent < left || err == nil && info.Size() < at+left {
 		return d.fail(errShorter)
 	}
 	return nil
