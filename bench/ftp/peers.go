@@ -86,7 +86,7 @@ func run(cmd *exec.Cmd) error {
 
 // daemon is a server in C, which becomes another user for each session and takes its ciphers from OpenSSL's file.
 func (b *bench) daemon(name string) caller {
-	return func(_ context.Context, root string) ([]string, error) {
+	return func(ctx context.Context, root string) ([]string, error) {
 		if os.Geteuid() != 0 {
 			return nil, errors.New("it wants to be started by root")
 		}
@@ -99,8 +99,25 @@ func (b *bench) daemon(name string) caller {
 		if len(libraries) > 0 {
 			call = append(call, "LD_LIBRARY_PATH="+libraries[0])
 		}
+		if err == nil {
+			err = linked(ctx, call, program)
+		}
 		return append(call, program), err
 	}
+}
+
+// linked says which libraries a program lacks that its own packages do not bring.
+func linked(ctx context.Context, call []string, program string) error {
+	out, err := exec.CommandContext(ctx, call[0], append(call[1:len(call):len(call)], "ldd", program)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ldd %s: %w: %s", program, err, strings.TrimSpace(string(out)))
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "not found") {
+			return fmt.Errorf("a library is missing: %s", strings.TrimSpace(line))
+		}
+	}
+	return nil
 }
 
 // writeCiphers lets OpenSSL take the cipher of TLS 1.3 that Go's server takes where the processor has AES: all shall do the same.
