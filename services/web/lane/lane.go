@@ -145,7 +145,8 @@ func (l *Lane) change(f func()) {
 	l.less.Broadcast()
 }
 
-// enter counts the connection, unless there are too many.
+// enter counts the connection, unless there are too many. One that was accepted just before the service stops is hurried here:
+// Stop has not seen it.
 func (l *Lane) enter(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,6 +161,9 @@ func (l *Lane) enter(c *conn) bool {
 	}
 	l.open[c] = struct{}{}
 	l.conns[c] = struct{}{}
+	if l.stopping.Load() {
+		c.hurry()
+	}
 	return true
 }
 

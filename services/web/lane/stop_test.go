@@ -117,6 +117,39 @@ func TestStopDuringHandshake(t *testing.T) {
 	c.ended()
 }
 
+// lateListener gives its first connection away only when it is let go.
+type lateListener struct {
+	net.Listener
+	has, release chan struct{}
+}
+
+func (l *lateListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err == nil {
+		close(l.has)
+		<-l.release
+	}
+	return nc, err
+}
+
+// Nor does one whose connection has been accepted and is not known yet when the stop looks.
+func TestStopBeforeHandshake(t *testing.T) {
+	cert, _ := certificate(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := &lateListener{ln, make(chan struct{}), make(chan struct{})}
+	s := serve(t, lane.Config{HeaderTimeout: time.Hour}, echo, late, cert, false)
+	c := s.dial(t)
+	<-late.has
+	done := s.stopping(t)
+	time.AfterFunc(20*time.Millisecond, func() { close(late.release) }) // so that the stop has looked
+	c.ended()
+	c.Close()
+	<-done
+}
+
 func TestStopWaitsForAnswer(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
 	hold := func() {
