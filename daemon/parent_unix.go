@@ -34,7 +34,7 @@ func Detached(getenv func(string) string) *Parent {
 	}
 	// A parent that was killed meanwhile is no longer our parent, but nobody else has a pipe without a reader as stdin.
 	// Going on as a plain start would detach once more, on behalf of nobody; so Ready will find the pipe broken instead.
-	if pid != unix.Getppid() && !isBroken(0) {
+	if pid != unix.Getppid() && !breaks(0) {
 		return nil
 	}
 	fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
@@ -55,10 +55,16 @@ func isStatusPipe(fd int) bool {
 	return err == nil && flags&unix.O_ACCMODE == unix.O_WRONLY
 }
 
-func isBroken(fd int) bool {
-	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-	n, err := unix.Poll(poll, 0)
-	return err == nil && n == 1 && poll[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+// breaks reports whether the pipe has no reader, at the latest soon: of a process with threads that was killed, the children
+// may have another parent before its last thread closes its files.
+func breaks(fd int) bool {
+	poll := []unix.PollFd{{Fd: int32(fd)}} // POLLERR and POLLHUP are told always, see poll(2)
+	for {
+		n, err := unix.Poll(poll, 1000)
+		if err != unix.EINTR {
+			return err == nil && n == 1 && poll[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+		}
+	}
 }
 
 // nullStdin puts the null device on descriptor 0, or where there is none the read end of a pipe nobody writes to: a

@@ -39,8 +39,10 @@ func together(workers []worker, lasts time.Duration) (perSecond float64, err err
 	var work sync.WaitGroup
 	for i, do := range workers {
 		work.Go(func() {
-			for failures[i] == nil && time.Since(begin) < lasts {
-				failures[i] = do(&done[i])
+			for {
+				if failures[i] = do(&done[i]); failures[i] != nil || time.Since(begin) >= lasts {
+					return
+				}
 			}
 		})
 	}
