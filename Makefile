@@ -21,7 +21,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o gtwistd ./cmd/gtwistd
 
 test: test-tools cross vet
-	set -o pipefail; GORACE=atexit_sleep_ms=0 $(GO) test -race -timeout 3m -json ./... | $(GO) run ./tools/testreport $(strict)
+	set -o pipefail; GORACE=atexit_sleep_ms=0 $(GO) test -race -timeout 8m -json ./... | $(GO) run ./tools/testreport $(strict)
 
 check: format vet staticcheck test
 

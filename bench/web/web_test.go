@@ -60,7 +60,7 @@ func TestFetchTakesAll(t *testing.T) {
 
 func TestLoadsCount(t *testing.T) {
 	plain, _ := serve(t, 1<<20)
-	if rate, err := download(plain.URL+"/file", 50*time.Millisecond); err != nil || rate <= 0 {
+	if rate, err := download(plain.URL+"/file", time.Second); err != nil || rate <= 0 {
 		t.Errorf("download = %v, %v", rate, err)
 	}
 	if rate, err := sequence(plain.URL+"/file", time.Millisecond); err != nil || rate <= 0 {

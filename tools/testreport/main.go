@@ -2,8 +2,9 @@
 //
 //	go test -json ./... | go run ./tools/testreport -strict
 //
-// It prints what failed, a line for each skipped test with its reason, and last go test's own line for each package. It
-// exits with 1 if anything failed, or, with -strict, if a skip names a missing tool.
+// It prints what failed, a line for each skipped test with its reason, go test's own line for each package, and last, where
+// whoever keeps only the end of a log finds them, the names of the tests that failed. It exits with 1 if anything failed,
+// or, with -strict, if a skip names a missing tool.
 package main
 
 import (

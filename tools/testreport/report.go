@@ -35,6 +35,7 @@ type report struct {
 	skipped []string
 	missing []string // those of skipped that want a tool
 	failed  []string // packages
+	broken  []string // tests
 }
 
 func newReport(out io.Writer, strict bool) *report {
@@ -89,7 +90,7 @@ func (r *report) line(line string) {
 // fail prints all that a failed test or package wrote.
 func (r *report) fail(key test) {
 	if key.name != "" {
-		fmt.Fprintf(r.out, "--- FAIL: %s (%s)\n", key.name, key.pkg)
+		r.breaks("FAIL", key)
 		for _, line := range r.output[key] {
 			if !noise.MatchString(line) {
 				fmt.Fprint(r.out, line)
@@ -101,7 +102,8 @@ func (r *report) fail(key test) {
 	// A test that a crash or the time limit ended has no result of its own.
 	for open, lines := range r.output {
 		if open.pkg == key.pkg && open.name != "" {
-			fmt.Fprintf(r.out, "--- UNFINISHED: %s (%s)\n%s", open.name, open.pkg, strings.Join(lines, ""))
+			r.breaks("UNFINISHED", open)
+			fmt.Fprint(r.out, strings.Join(lines, ""))
 			delete(r.output, open)
 		}
 	}
@@ -111,6 +113,13 @@ func (r *report) fail(key test) {
 		}
 	}
 	r.close(key)
+}
+
+// breaks heads what a test wrote that did not pass.
+func (r *report) breaks(how string, key test) {
+	text := fmt.Sprintf("--- %s: %s (%s)", how, key.name, key.pkg)
+	fmt.Fprintln(r.out, text)
+	r.broken = append(r.broken, text)
 }
 
 func (r *report) skip(key test) {
@@ -160,6 +169,9 @@ func (r *report) finish() bool {
 	}
 	if len(r.results) == 0 {
 		fmt.Fprintln(r.out, "no package was tested")
+	}
+	for _, text := range r.broken {
+		fmt.Fprintln(r.out, text)
 	}
 	return len(r.results) > 0 && len(r.failed) == 0 && (!r.strict || len(r.missing) == 0)
 }

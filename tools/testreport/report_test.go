@@ -38,11 +38,11 @@ func TestReport(t *testing.T) {
 {"Action":"fail","Package":"c","Test":"TestC"}
 {"Action":"output","Package":"c","Output":"FAIL\tc\t0.01s\n"}
 {"Action":"fail","Package":"c"}
-`, false, false, "--- FAIL: TestC (c)\n    c_test.go:9: wrong\nFAIL\tc\t0.01s\n"},
+`, false, false, "--- FAIL: TestC (c)\n    c_test.go:9: wrong\nFAIL\tc\t0.01s\n--- FAIL: TestC (c)\n"},
 		{"crashed", `{"Action":"output","Package":"c","Test":"TestC","Output":"panic: no\n"}
 {"Action":"output","Package":"c","Output":"FAIL\tc\t0.01s\n"}
 {"Action":"fail","Package":"c"}
-`, false, false, "--- UNFINISHED: TestC (c)\npanic: no\nFAIL\tc\t0.01s\n"},
+`, false, false, "--- UNFINISHED: TestC (c)\npanic: no\nFAIL\tc\t0.01s\n--- UNFINISHED: TestC (c)\n"},
 		{"does not build", `{"ImportPath":"d","Action":"build-output","Output":"d.go:1:1: syntax error\n"}
 {"ImportPath":"d","Action":"build-fail"}
 {"Action":"output","Package":"d","Output":"FAIL\td [build failed]\n"}

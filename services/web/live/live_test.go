@@ -220,8 +220,8 @@ func TestFollows(t *testing.T) {
 			{"the old name again", func() error { return os.MkdirAll(s.path("x/y/z"), 0o755) }},
 			{"file below the old name", func() error { return os.WriteFile(s.path("x/y/z/c.html"), []byte("3"), 0o644) }},
 			{"remove", func() error { return os.RemoveAll(s.path("w")) }},
-			{"once more", func() error { return os.MkdirAll(s.path("w/y"), 0o755) }},
-			{"file in that", func() error { return os.WriteFile(s.path("w/y/d.html"), []byte("4"), 0o644) }},
+			{"once more", func() error { return os.MkdirAll(s.path("w/v"), 0o755) }}, // another name: who polls may not have seen y go,
+			{"file in that", func() error { return os.WriteFile(s.path("w/v/d.html"), []byte("4"), 0o644) }},
 		}
 		for _, step := range steps {
 			if err := step.change(); err != nil {
