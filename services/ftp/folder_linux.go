@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"os"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +16,8 @@ type folder struct {
 	fd   int
 	buf  []byte
 	info unix.Stat_t
+	more unix.Statx_t
+	old  bool // the system has no statx(2)
 }
 
 // openFolder opens nothing but directories; the caller closes it.
@@ -58,7 +61,7 @@ func (f *folder) next(list []item) ([]item, int, error) {
 	return list, n, nil
 }
 
-// appendDirents adds the entries of a buffer of getdents64(2), whose memory they share.
+// appendDirents adds the entries of a buffer of getdents64(2), whose memory they share: a zero byte follows each name.
 func appendDirents(list []item, b string) []item {
 	const head = 8 + 8 + 2 + 1 // d_ino, d_off, d_reclen, d_type
 	for len(b) > head {
@@ -66,10 +69,11 @@ func appendDirents(list []item, b string) []item {
 		if size <= head || size > len(b) {
 			break // of no kernel
 		}
-		name := b[head:size]
-		if end := strings.IndexByte(name, 0); end >= 0 {
-			name = name[:end]
+		end := strings.IndexByte(b[head:size], 0)
+		if end < 0 {
+			break
 		}
+		name := b[head : head+end]
 		if name != "." && name != ".." {
 			list = append(list, item{name: name, kind: direntKind(b[18])})
 		}
@@ -92,8 +96,17 @@ func direntKind(b byte) kind {
 	return kindOther
 }
 
-// lstat describes an entry, a link itself.
+// lstat describes an entry of next, a link itself.
 func (f *folder) lstat(name string) (facts, error) {
+	if !f.old {
+		err := f.statx(name)
+		if err == nil {
+			return factsOfMode(uint32(f.more.Mode), int64(f.more.Size), f.more.Mtime.Sec), nil
+		}
+		if f.old = err == unix.ENOSYS || err == unix.EPERM; !f.old { // EPERM is that of a filter, see seccomp(2)
+			return facts{}, err
+		}
+	}
 	st := &f.info
 	err := unix.Fstatat(f.fd, name, st, unix.AT_SYMLINK_NOFOLLOW)
 	for err == unix.EINTR {
@@ -102,8 +115,28 @@ func (f *folder) lstat(name string) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	found := facts{kindOther, uint16(st.Mode & 0o777), st.Size, int64(st.Mtim.Sec)}
-	switch st.Mode & unix.S_IFMT {
+	return factsOfMode(st.Mode, st.Size, int64(st.Mtim.Sec)), nil
+}
+
+// statx fills more. Package unix would copy each name to put a zero byte behind it, which takes an eighth of a listing.
+func (f *folder) statx(name string) error {
+	const what = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_SIZE | unix.STATX_MTIME
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(f.fd), uintptr(unsafe.Pointer(unsafe.StringData(name))),
+			unix.AT_SYMLINK_NOFOLLOW, what, uintptr(unsafe.Pointer(&f.more)), 0)
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return errno
+		}
+	}
+}
+
+func factsOfMode(mode uint32, size, modified int64) facts {
+	found := facts{kindOther, uint16(mode & 0o777), size, modified}
+	switch mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		found.kind = kindFile
 	case unix.S_IFDIR:
@@ -111,5 +144,5 @@ func (f *folder) lstat(name string) (facts, error) {
 	case unix.S_IFLNK:
 		found.kind = kindLink
 	}
-	return found, nil
+	return found
 }
