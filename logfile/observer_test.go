@@ -388,7 +388,7 @@ func TestConcurrentRecords(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := errors.Join(o.Flush(ctx), o.Close(), o.Close(), o.Flush(ctx)); err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ var ports sync.Map
 // freePort is a port below those that the system gives to clients and to listeners of port 0, so that nobody else gets it
 // before the script does.
 func freePort() (string, error) {
-	const first, end = 10000, 30000
+	const first, end = 10000, 20000 // services/ftp tests ranges above, at the same time
 	for range end - first {
 		port := first + rand.IntN(end-first)
 		if _, taken := ports.LoadOrStore(port, true); taken {

@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait of a script; reaching it is a failure.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // until polls done and fails the script if it does not become true.
 func until(ts *testscript.TestScript, what string, done func() bool) {

@@ -24,7 +24,7 @@ func (s *Set) bind(ctx context.Context, sp Spec) (bound, error) {
 	if err != nil {
 		return bound{}, err
 	}
-	var lc net.ListenConfig
+	lc := tcpConfig()
 	l, err := lc.Listen(ctx, sp.network(), addr)
 	return bound{listener: l}, err
 }

@@ -46,6 +46,56 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
+// A connection has the keep-alive probes that package net gives it elsewhere.
+func TestKeepAlive(t *testing.T) {
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := keepAliveOf(t, plain)
+	plain.Close()
+	if want[0] == 0 {
+		t.Fatal("package net sets none")
+	}
+	s := newSet(t, endpoint.Options{})
+	if got := keepAliveOf(t, listen(t, s, "x", anyPort)); got != want {
+		t.Errorf("SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT = %v, want %v", got, want)
+	}
+}
+
+// keepAliveOf asks for the options of a connection to l, as the server has it.
+func keepAliveOf(t *testing.T, l net.Listener) (values [4]int) {
+	t.Helper()
+	near, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	raw, err := far.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Control(func(fd uintptr) {
+		for i, option := range [][2]int{
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE}, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT},
+		} {
+			var err error
+			if values[i], err = unix.GetsockoptInt(int(fd), option[0], option[1]); err != nil {
+				t.Errorf("getsockopt(%v): %v", option, err)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
 // descriptorOf finds the socket among those of this process by its address, since the set keeps it to itself.
 func descriptorOf(t *testing.T, l net.Listener) net.Listener {
 	t.Helper()

@@ -31,7 +31,11 @@ func TestThrough(t *testing.T) {
 	sent := make(chan error, 1)
 	go func() { sent <- send(from, near, waited) }()
 
-	<-waited
+	select {
+	case <-waited:
+	case err := <-sent:
+		t.Fatalf("before anything was received: %v", err)
+	}
 	to := create(t, dir, "to")
 	if err := receive(to, far); err != nil {
 		t.Fatal(err)

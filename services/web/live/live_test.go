@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait; reaching it is a failure.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // site is a directory that is served and watched.
 type site struct {

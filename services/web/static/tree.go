@@ -133,7 +133,7 @@ func (t *tree) find(name string, slash bool, o *Options) (resource, error) {
 	case o.CleanURLs && strings.HasSuffix(name, pageSuffix) && name != o.SPA && name != o.NotFound && t.isFree(o.cleaned(name)):
 		return resource{moved: o.cleaned(name)}, nil
 	}
-	return t.regular(name, path.Base(name), o)
+	return t.found(name, path.Base(name), info, o)
 }
 
 // isFree says whether the name of a page without its suffix is that of nothing else. One with a slash is its directory.
@@ -164,12 +164,17 @@ func (t *tree) isPrivate(name string) bool {
 	return t.private != nil && t.private(filepath.Join(t.path, name))
 }
 
+// guarded says whether there may be private files below the root. If not, nothing more is to be asked.
+func (t *tree) guarded() bool {
+	return t.private != nil && (t.below == nil || t.below(t.path) != "")
+}
+
 func (t *tree) isSecret(info fs.FileInfo) bool { return t.secret != nil && t.secret(info) }
 
 // stat returns what a name leads to. The program's own files do not exist, also by way of links.
 func (t *tree) stat(name string) (fs.FileInfo, error) {
 	info, err := t.root.Stat(name)
-	if err != nil || t.private == nil {
+	if err != nil || !t.guarded() {
 		return info, err
 	}
 	path, err := t.realPath(name)
@@ -245,7 +250,16 @@ func (t *tree) directory(dir string, o *Options) (resource, error) {
 }
 
 func (t *tree) regular(file, name string, o *Options) (resource, error) {
-	f, info, err := t.open(file)
+	info, err := t.stat(file)
+	if err != nil {
+		return resource{}, err
+	}
+	return t.found(file, name, info, o)
+}
+
+// found is regular after stat.
+func (t *tree) found(file, name string, info fs.FileInfo, o *Options) (resource, error) {
+	f, info, err := t.openFound(file, info)
 	if err != nil {
 		return resource{}, err
 	}
@@ -306,6 +320,11 @@ func (t *tree) open(name string) (*os.File, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return t.openFound(name, info)
+}
+
+// openFound is open after stat.
+func (t *tree) openFound(name string, info fs.FileInfo) (*os.File, fs.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return nil, nil, notExist(name)
 	}
