@@ -47,6 +47,7 @@ type StartError struct {
 	Suggestion string // hint; empty means that there is none
 }
 
+// Error implements error.
 func (e *StartError) Error() string { return e.Reason }
 
 // Hint returns the suggestion.

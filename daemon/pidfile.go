@@ -39,6 +39,7 @@ type RunningError struct {
 	Note string // as in Owner
 }
 
+// Error implements error.
 func (e *RunningError) Error() string {
 	switch {
 	case e.PID == 0 && e.Note != "":

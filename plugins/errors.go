@@ -22,6 +22,7 @@ func Usagef(format string, args ...any) error {
 	return &UsageError{Reason: fmt.Sprintf(format, args...)}
 }
 
+// Error implements error.
 func (e *UsageError) Error() string { return e.Reason }
 
 // Hint returns the suggestion. The runner prints the Hint of the first error in a chain that has such a method.

@@ -102,11 +102,13 @@ type Error struct {
 	err        error
 }
 
+// Error implements error.
 func (e *Error) Error() string { return e.text }
 
 // Hint says what would be right; empty if we cannot tell.
 func (e *Error) Hint() string { return e.hint }
 
+// Unwrap returns what caused it, for package errors.
 func (e *Error) Unwrap() error { return e.err }
 
 // TLS is what a server needs.

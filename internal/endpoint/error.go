@@ -20,6 +20,7 @@ type Error struct {
 	hint string
 }
 
+// Error implements error.
 func (e *Error) Error() string {
 	if e.Malformed {
 		return fmt.Sprintf("endpoint %q: %v", e.Spec, e.Err)
@@ -30,6 +31,7 @@ func (e *Error) Error() string {
 // Hint says what would be right; empty if we cannot tell.
 func (e *Error) Hint() string { return e.hint }
 
+// Unwrap returns what caused it, for package errors.
 func (e *Error) Unwrap() error { return e.Err }
 
 // cause leaves out what *net.OpError and *os.SyscallError add: the address, which our text already names, and the name of

@@ -23,6 +23,7 @@ type Error struct {
 	Suggestion string
 }
 
+// Error implements error.
 func (e *Error) Error() string {
 	text := e.Path
 	if e.Line > 0 {

@@ -50,6 +50,7 @@ type BannedError struct {
 	Left time.Duration
 }
 
+// Error implements error.
 func (e *BannedError) Error() string {
 	left := e.Left.Round(time.Second)
 	if left > time.Minute {
