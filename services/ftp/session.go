@@ -158,10 +158,11 @@ func (c *session) disconnected() {
 	c.log.Debug("client gone", "duration", time.Since(c.began).Round(time.Millisecond))
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. At QUIT the library calls it before it closes what waits for a data connection.
 func (c *session) Close() error {
 	var err error
 	c.closing.Do(func() {
+		c.endData()
 		c.mu.Lock()
 		stream := c.stream
 		c.mu.Unlock()
