@@ -70,8 +70,8 @@ func appendDirents(list []item, b string) []item {
 			break // of no kernel
 		}
 		end := strings.IndexByte(b[head:size], 0)
-		if end < 0 {
-			break
+		if end <= 0 {
+			break // of no kernel, either
 		}
 		name := b[head : head+end]
 		if name != "." && name != ".." {
@@ -118,12 +118,13 @@ func (f *folder) lstat(name string) (facts, error) {
 	return factsOfMode(st.Mode, st.Size, int64(st.Mtim.Sec)), nil
 }
 
-// statx fills more. Package unix would copy each name to put a zero byte behind it, which takes an eighth of a listing.
+// statx fills more. The name must be one of next, behind which there is a zero byte: package unix would copy it to put one there,
+// which takes an eighth of a listing. Other than lstat(2) it has to be told that to look at an automount point mounts nothing.
 func (f *folder) statx(name string) error {
 	const what = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_SIZE | unix.STATX_MTIME
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(f.fd), uintptr(unsafe.Pointer(unsafe.StringData(name))),
-			unix.AT_SYMLINK_NOFOLLOW, what, uintptr(unsafe.Pointer(&f.more)), 0)
+			unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, what, uintptr(unsafe.Pointer(&f.more)), 0)
 		switch errno {
 		case 0:
 			return nil
