@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,14 +56,18 @@ func isStatusPipe(fd int) bool {
 	return err == nil && flags&unix.O_ACCMODE == unix.O_WRONLY
 }
 
-// breaks reports whether the pipe has no reader, at the latest soon: of a process with threads that was killed, the children
+// breaks reports whether the pipe has lost its reader, or does within a second: of a killed process with threads, the children
 // may have another parent before its last thread closes its files.
 func breaks(fd int) bool {
-	poll := []unix.PollFd{{Fd: int32(fd)}} // POLLERR and POLLHUP are told always, see poll(2)
-	for {
-		n, err := unix.Poll(poll, 1000)
-		if err != unix.EINTR {
-			return err == nil && n == 1 && poll[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0
+	for end := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
+		// With POLLOUT, as not every system tells of a broken pipe without it.
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(poll, 0)
+		if err == nil && n == 1 && poll[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
 		}
 	}
 }

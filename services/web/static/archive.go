@@ -118,7 +118,7 @@ func (a *archive) open(ctx context.Context, t *tree) (first *os.File, err error)
 		if err != nil {
 			return err
 		}
-		a.tree = &tree{root: root, path: t.path, private: t.private, secret: t.secret}
+		a.tree = &tree{root: root, path: t.path, private: t.private, below: t.below, secret: t.secret}
 		if first, err = a.openDir(a.dir); err != nil {
 			_ = root.Close()
 		}
