@@ -152,7 +152,7 @@ type Env struct {
 	// control socket, a password file, a log or one of its rotated files. No service hands these out. Nil counts as never.
 	Private func(path string) bool
 	// PrivateBelow returns one of these files that lies at an absolute path, without symbolic links, or below it, or would if
-	// it were there; "" means that there is none, and that Private is false for all that is there. Links on the way to such
+	// it were there; "" means that there is none, and that Private is false for all that is there: services ask no further then. Links on the way to such
 	// files count, too: whoever moves one, or puts something in its place, decides what is read next. It is cheap. Nil counts
 	// as perhaps, unless Private is nil.
 	PrivateBelow func(path string) string

@@ -90,7 +90,7 @@ func (r *report) line(line string) {
 // fail prints all that a failed test or package wrote.
 func (r *report) fail(key test) {
 	if key.name != "" {
-		r.breaks("FAIL", key)
+		r.head("FAIL", key)
 		for _, line := range r.output[key] {
 			if !noise.MatchString(line) {
 				fmt.Fprint(r.out, line)
@@ -102,7 +102,7 @@ func (r *report) fail(key test) {
 	// A test that a crash or the time limit ended has no result of its own.
 	for open, lines := range r.output {
 		if open.pkg == key.pkg && open.name != "" {
-			r.breaks("UNFINISHED", open)
+			r.head("UNFINISHED", open)
 			fmt.Fprint(r.out, strings.Join(lines, ""))
 			delete(r.output, open)
 		}
@@ -115,8 +115,8 @@ func (r *report) fail(key test) {
 	r.close(key)
 }
 
-// breaks heads what a test wrote that did not pass.
-func (r *report) breaks(how string, key test) {
+// head begins what a test wrote that did not pass.
+func (r *report) head(how string, key test) {
 	text := fmt.Sprintf("--- %s: %s (%s)", how, key.name, key.pkg)
 	fmt.Fprintln(r.out, text)
 	r.broken = append(r.broken, text)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -110,6 +111,59 @@ func TestSecretByAnyName(t *testing.T) {
 	alone := server(t, newHandlerOf(t, static.Config{Path: filepath.Join(dir, "passwords"), PrivateFile: is}))
 	if res := get(t, alone, "/"); res.StatusCode != 200 {
 		t.Errorf("the file that is served alone: %d", res.StatusCode)
+	}
+}
+
+// TestPrivateBelow reaches the program's own files by all ways that lead to them. They are asked for anew each time: one may
+// come to be after New.
+func TestPrivateBelow(t *testing.T) {
+	base := tree(t, map[string]string{"site/open.txt": "open", "site/sub/deep/users": "secret", "site/sub/late": "secret"})
+	site := filepath.Join(base, "site")
+	symlink(t, "sub/deep/users", filepath.Join(site, "link"))
+	symlink(t, "link", filepath.Join(site, "chain"))
+	symlink(t, "sub", filepath.Join(site, "directory"))
+	symlink(t, "../late", filepath.Join(site, "sub/deep/up"))
+	symlink(t, "site", filepath.Join(base, "alias"))
+	real, err := filepath.EvalSymlinks(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, root := range []string{"site", "alias"} {
+		var private atomic.Pointer[string]
+		addr := server(t, newHandlerOf(t, static.Config{
+			Path:    filepath.Join(base, root),
+			Private: func(path string) bool { p := private.Load(); return p != nil && path == *p },
+			PrivateBelow: func(dir string) string {
+				if p := private.Load(); p != nil && strings.HasPrefix(*p, dir) {
+					return *p
+				}
+				return ""
+			},
+		}))
+		for _, tt := range []struct {
+			private string
+			ways    []string
+		}{
+			{"sub/deep/users", []string{"/sub/deep/users", "/link", "/chain", "/directory/deep/users"}},
+			{"sub/late", []string{"/sub/late", "/directory/late", "/sub/deep/up", "/directory/deep/up"}},
+		} {
+			private.Store(nil)
+			for _, way := range tt.ways {
+				if res := get(t, addr, way); res.body != "secret" {
+					t.Errorf("%s, before it is private: GET %s = %d %q", root, way, res.StatusCode, res.body)
+				}
+			}
+			path := filepath.Join(real, tt.private)
+			private.Store(&path)
+			for _, way := range tt.ways {
+				if res := get(t, addr, way); res.StatusCode != 404 {
+					t.Errorf("%s: GET %s = %d %q, want 404", root, way, res.StatusCode, res.body)
+				}
+			}
+			if res := get(t, addr, "/open.txt"); res.body != "open" {
+				t.Errorf("%s: GET /open.txt = %d", root, res.StatusCode)
+			}
+		}
 	}
 }
 
