@@ -152,9 +152,9 @@ type Env struct {
 	// control socket, a password file, a log or one of its rotated files. No service hands these out. Nil counts as never.
 	Private func(path string) bool
 	// PrivateBelow returns one of these files that lies at an absolute path, without symbolic links, or below it, or would if
-	// it were there; "" means that there is none, and that Private is false for all that is there: services ask no further then. Links on the way to such
-	// files count, too: whoever moves one, or puts something in its place, decides what is read next. It is cheap. Nil counts
-	// as perhaps, unless Private is nil.
+	// it were there; "" means that there is none, and that Private is false for all that is there: services ask no further then.
+	// Links on the way to such files count, too: whoever moves one, or puts something in its place, decides what is read next. It
+	// is cheap. Nil counts as perhaps, unless Private is nil.
 	PrivateBelow func(path string) string
 	// PrivateFile reports whether a file, by whatever name it was found, is one that says who may do what: a password file, a
 	// key, or one that Hide was called for. It may make a blocking call. Nil counts as never.

@@ -144,6 +144,7 @@ func (r records) Write(p []byte) (int, error) {
 // pool runs everything at once and never is full.
 type pool struct{}
 
+// Do implements plugins.Pool.
 func (pool) Do(ctx context.Context, fn func() error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -17,7 +17,7 @@ type folder struct {
 	buf  []byte
 	info unix.Stat_t
 	more unix.Statx_t
-	old  bool // the system has no statx(2)
+	old  bool // statx(2) is not there or refused
 }
 
 // openFolder opens nothing but directories; the caller closes it.
@@ -70,11 +70,7 @@ func appendDirents(list []item, b string) []item {
 			break // of no kernel
 		}
 		end := strings.IndexByte(b[head:size], 0)
-		if end <= 0 {
-			break // of no kernel, either
-		}
-		name := b[head : head+end]
-		if name != "." && name != ".." {
+		if name := b[head : head+max(0, end)]; name != "" && name != "." && name != ".." {
 			list = append(list, item{name: name, kind: direntKind(b[18])})
 		}
 		b = b[size:]
@@ -119,7 +115,7 @@ func (f *folder) lstat(name string) (facts, error) {
 }
 
 // statx fills more. The name must be one of next, behind which there is a zero byte: package unix would copy it to put one there,
-// which takes an eighth of a listing. Other than lstat(2) it has to be told that to look at an automount point mounts nothing.
+// which takes an eighth of a listing. Unlike lstat(2) it has to be told that to look at an automount point mounts nothing.
 func (f *folder) statx(name string) error {
 	const what = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_SIZE | unix.STATX_MTIME
 	for {

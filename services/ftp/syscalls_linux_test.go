@@ -23,7 +23,7 @@ const (
 	tracedEntries  = 2000
 )
 
-// TestTraced fetches a file, stores one and lists a directory. TestSystemCalls counts.
+// TestTraced fetches a file, stores one and lists two directories. TestSystemCalls counts.
 func TestTraced(t *testing.T) {
 	if os.Getenv(tracedVariable) == "" {
 		t.Skip("runs as part of TestSystemCalls")
@@ -46,14 +46,17 @@ func TestTraced(t *testing.T) {
 	if got := c.get("LIST many"); strings.Count(got, "\n") != tracedEntries {
 		t.Errorf("LIST = %d lines", strings.Count(got, "\n"))
 	}
+	if got := c.get("LIST"); strings.Count(got, "\n") != 3 {
+		t.Errorf("LIST = %q", got)
+	}
 }
 
-// TestSystemCalls says that a file goes out by sendfile and then by splice, comes in by large writes and then by splice, and that
-// a listing is not sent line by line.
+// TestSystemCalls says that a file goes out by sendfile and then by splice, comes in by large writes and then by splice, that a
+// listing is not sent line by line, and that it mounts nothing.
 func TestSystemCalls(t *testing.T) {
 	plugintest.NeedTool(t, "strace", "strace")
 	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-s", "12", "-e", "trace=sendfile,splice,write", "-o", trace,
+	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-s", "12", "-e", "trace=sendfile,splice,write,statx", "-o", trace,
 		os.Args[0], "-test.run=^TestTraced$", "-test.v")
 	cmd.Env = append(os.Environ(), tracedVariable+"=1", "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
@@ -85,6 +88,15 @@ func TestSystemCalls(t *testing.T) {
 	}
 	if n := len(regexp.MustCompile(`(?m)write\(\d+, "-rw`).FindAll(text, -1)); n > 20 {
 		t.Errorf("%d writes for a listing of %d entries", n, tracedEntries)
+	}
+	looks := regexp.MustCompile(`(?m)statx\(.*`).FindAll(text, -1)
+	for _, look := range looks {
+		if !bytes.Contains(look, []byte("AT_NO_AUTOMOUNT")) {
+			t.Errorf("a listing mounts automount points: %s", look)
+		}
+	}
+	if len(looks) == 0 {
+		t.Error("no statx, so nothing is known of automount points")
 	}
 }
 
